@@ -1,0 +1,175 @@
+"""What rattler installs, and how an image may differ from it."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import stat
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Kind = Literal["file", "directory", "symlink", "other"]
+Aspect = Literal["missing", "extra", "kind", "mode", "content"]
+
+HOST_FIELDS = ("extracted_package_dir", "package_tarball_full_path", "link")
+"""Fields of `conda-meta` records that tell where a package's archive was unpacked on the installing host."""
+
+
+class RattlerError(Exception):
+    """What rattler said about an environment that it would not install."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One path of a tree; `content` is a file's digest, a symlink's target, or the JSON of a `conda-meta` record."""
+
+    kind: Kind
+    mode: int
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class AllowedDifference:
+    """`missing` is a path that only rattler writes, `extra` one that only the image has."""
+
+    pattern: str
+    aspects: frozenset[Aspect]
+    reason: str
+
+
+ALLOWED = (
+    AllowedDifference(
+        "CACHEDIR.TAG", frozenset({"missing"}), "tells backup programs of a host to skip the environment"
+    ),
+    AllowedDifference(
+        "conda-meta/history", frozenset({"missing"}), "rattler leaves it empty; conda writes wall time to it"
+    ),
+    AllowedDifference(
+        "conda-meta/*.json",
+        frozenset({"mode"}),
+        "rattler's come from temporary files with mode 0600; others than root read them",
+    ),
+    AllowedDifference("__clobbers__*", frozenset({"missing"}), "rattler keeps losers' files; an image leaves them out"),
+)
+"""Every difference that is right, with its reason. For what is dropped from records see `read_record`."""
+
+
+def install_with_rattler(
+    specs: Sequence[str], channel: Path, target_prefix: str, dest_dir: Path, platform: str = "linux-64"
+) -> list[str]:
+    """Solve and install into `dest_dir` as if it stood at `target_prefix`, without link scripts.
+
+    Returns:
+        `subdir/file name` of what was installed, sorted.
+
+    Raises:
+        RattlerError: rattler refused, or its process died.
+    """
+    arguments = [dest_dir, target_prefix, channel.as_uri(), platform, *specs]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.rattler_install", *map(str, arguments)],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        umask=0o022,
+    )
+    if done.returncode:
+        raise RattlerError(done.stderr)
+    return done.stdout.split()
+
+
+def read_tree(root: Path) -> dict[str, Node]:
+    """Everything below a folder, by POSIX path relative to it."""
+    return {path.relative_to(root).as_posix(): _read_node(path, root) for path in sorted(root.rglob("*"))}
+
+
+def _read_node(host_path: Path, root: Path) -> Node:
+    status = host_path.lstat()
+    mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISLNK(status.st_mode):
+        return Node("symlink", 0o777, str(host_path.readlink()))
+    if stat.S_ISDIR(status.st_mode):
+        return Node("directory", mode)
+    if stat.S_ISREG(status.st_mode):
+        return Node("file", mode, _content(host_path.relative_to(root).as_posix(), host_path.read_bytes()))
+    return Node("other", mode)
+
+
+def read_image_tree(stream: BinaryIO, prefix: str = "/opt/conda") -> dict[str, Node]:
+    """Everything below a prefix in the tar stream of a flattened image, as `docker export` gives it."""
+    tree: dict[str, Node] = {}
+    root = PurePosixPath(prefix.strip("/"))
+    with tarfile.open(fileobj=stream, mode="r|*") as tar:
+        for member in tar:
+            path = PurePosixPath(member.name)
+            if path == root or not path.is_relative_to(root):
+                continue
+            name = path.relative_to(root).as_posix()
+            if member.islnk():
+                tree[name] = tree[PurePosixPath(member.linkname).relative_to(root).as_posix()]
+            else:
+                tree[name] = _member_node(tar, member, name)
+    return tree
+
+
+def _member_node(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Node:
+    mode = stat.S_IMODE(member.mode)
+    if member.issym():
+        return Node("symlink", 0o777, member.linkname)
+    if member.isdir():
+        return Node("directory", mode)
+    reader = tar.extractfile(member)
+    return Node("file", mode, _content(name, reader.read())) if reader else Node("other", mode)
+
+
+def _content(path: str, content: bytes) -> str:
+    if fnmatchcase(path, "conda-meta/*.json"):
+        return read_record(content)
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def read_record(content: bytes) -> str:
+    """A `conda-meta` record as canonical JSON, without what only the installing host knows."""
+    record = {key: value for key, value in json.loads(content).items() if key not in HOST_FIELDS}
+    # The order means nothing, and the paths of files that lost a clobber are rattler's own affair.
+    record["files"] = sorted(path for path in record["files"] if not path.startswith("__clobbers__/"))
+    paths = [entry for entry in record["paths_data"]["paths"] if not entry["_path"].startswith("__clobbers__/")]
+    record["paths_data"]["paths"] = sorted(paths, key=lambda entry: str(entry["_path"]))
+    return json.dumps(record, indent=1, sort_keys=True)
+
+
+def compare(
+    expected: Mapping[str, Node], actual: Mapping[str, Node], allowed: Iterable[AllowedDifference] = ALLOWED
+) -> list[str]:
+    """The differences that are not allowed, one legible text each; none if the trees agree."""
+    table = tuple(allowed)
+    return [
+        f"{path}: {aspect}: {text}"
+        for path in sorted(expected.keys() | actual.keys())
+        for aspect, text in _differences(expected.get(path), actual.get(path))
+        if not any(fnmatchcase(path, row.pattern) and aspect in row.aspects for row in table)
+    ]
+
+
+def _differences(expected: Node | None, actual: Node | None) -> Iterable[tuple[Aspect, str]]:
+    if actual is None:
+        yield "missing", f"expected {expected}"
+    elif expected is None:
+        yield "extra", f"unexpected {actual}"
+    elif expected.kind != actual.kind:
+        yield "kind", f"{expected} became {actual}"
+    else:
+        if expected.mode != actual.mode:
+            yield "mode", f"{expected.mode:04o} became {actual.mode:04o}"
+        if expected.content != actual.content:
+            lines = difflib.unified_diff(expected.content.split("\n"), actual.content.split("\n"), lineterm="", n=1)
+            yield "content", "\n".join(lines)
