@@ -1,0 +1,1 @@
+"""Tar archives: entries in, the same bytes out on every machine."""

@@ -1,0 +1,1 @@
+"""The original interface to Docker images and the Docker engine."""

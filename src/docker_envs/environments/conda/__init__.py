@@ -1,0 +1,1 @@
+"""conda environments: declarations, solving, and packages as entries."""

@@ -1,0 +1,1 @@
+"""The image model: values, no disk and no network."""

@@ -1,0 +1,1 @@
+"""What an image is to be made of; pure."""

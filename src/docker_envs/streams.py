@@ -1,0 +1,45 @@
+"""What the project needs of a stream; files, sockets, decompressors and verifying readers all are one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Buffer
+
+#: Copy buffer of every stream in the project, in bytes.
+CHUNK_SIZE = 1 << 18
+
+
+class ByteSource(Protocol):
+    """Bytes to read from front to back."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes (all when negative); empty only at the end."""
+
+    def close(self) -> None:
+        """Release what is underneath."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+
+class ByteSink(Protocol):
+    """Takes bytes."""
+
+    def write(self, content: Buffer, /) -> object:
+        """Take all of `content`."""
+
+
+def copy_stream(source: ByteSource, target: ByteSink) -> int:
+    """Copy all of `source` to `target` in bounded chunks; the number of bytes copied."""
+    count = 0
+    while chunk := source.read(CHUNK_SIZE):
+        target.write(chunk)
+        count += len(chunk)
+    return count

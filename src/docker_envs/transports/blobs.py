@@ -1,0 +1,156 @@
+"""A content-addressed store of blobs in a directory, safe for many processes at once.
+
+A blob appears under its digest by one rename, after all of it was written, verified and flushed: whoever sees the name may trust
+the bytes, and a crash leaves at most a temporary file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from docker_envs.digest import Digest, VerifyingReader
+from docker_envs.errors import StorageError
+from docker_envs.streams import copy_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from typing_extensions import Buffer
+
+    from docker_envs.streams import ByteSource
+
+
+@contextlib.contextmanager
+def storage_errors(action: str, path: Path) -> Iterator[None]:
+    """Translate an `OSError` from local files into a message that names the place and the remedy.
+
+    Raises:
+        StorageError: Instead of `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        hint = None
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            hint = f"free some space in `{path.parent}`, or choose another place"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            hint = f"check the permissions of `{path.parent}`, or choose another place"
+        raise StorageError(f"cannot {action} `{path}`: {error.strerror or error}", hint=hint) from error
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file that appears at `path` only when the block ends well; nothing is left otherwise.
+
+    Yields:
+        The file, open for writing and reading, under a temporary name in the same directory.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    with storage_errors("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "w+b") as file:
+                yield cast("BinaryIO", file)
+                file.flush()
+                os.fchmod(file.fileno(), 0o666 & ~_umask())
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _umask() -> int:
+    # There is no way to read the mask without setting it, which would race with other threads.
+    status = Path("/proc/self/status")
+    with contextlib.suppress(OSError):
+        for line in status.read_text().splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    return 0o022
+
+
+class BlobStore:
+    """Blobs by digest below a directory, laid out as in an OCI image layout: `blobs/sha256/<hex>`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, digest: Digest) -> Path:
+        """Where the blob is, or would be."""
+        return self.root / "blobs" / digest.algorithm / digest.hex
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the blob is here."""
+        return self.path(digest).is_file()
+
+    def add(self, digest: Digest, stream: ByteSource, *, source: str, size: int | None = None) -> Path:
+        """Keep all of `stream`, which must be what `digest` says; the caller closes it.
+
+        Raises:
+            VerificationError: It is not; nothing is kept.
+            StorageError: It cannot be written; nothing is kept.
+        """
+        path = self.path(digest)
+        if not path.is_file():
+            with atomic_file(path) as file:
+                copy_stream(VerifyingReader(stream, source=source, digest=digest, size=size), file)
+        return path
+
+    def create(self, write: Callable[[HashingFile], object]) -> tuple[Digest, int]:
+        """Keep what `write` writes, under the digest that it turns out to have.
+
+        Returns:
+            Digest and size in bytes.
+        """
+        incoming = self.root / "incoming" / "blob"
+        with storage_errors("write", incoming):
+            incoming.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=incoming.parent, suffix=".part")
+            temporary = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    hashing = HashingFile(file)
+                    write(hashing)
+                    file.flush()
+                    os.fsync(file.fileno())
+                path = self.path(hashing.digest)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary.chmod(0o644)
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        return hashing.digest, hashing.size
+
+
+class HashingFile:
+    """A sink that hashes and counts what it passes on."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hasher = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def digest(self) -> Digest:
+        """Digest of all that was written so far."""
+        return Digest.sha256(self._hasher.hexdigest())
+
+    def write(self, content: Buffer) -> int:
+        """Pass on all of `content`."""
+        self._hasher.update(content)
+        length = memoryview(content).nbytes
+        self.size += length
+        self._file.write(content)
+        return length
