@@ -63,7 +63,14 @@ class Hardlink:
     target: str
 
 
-Node = File | Symlink | Hardlink
+@dataclass(frozen=True)
+class Directory:
+    """A directory listed in its own right."""
+
+    mode: int = 0o755
+
+
+Node = File | Symlink | Hardlink | Directory
 
 
 def text(content: str, mode: int = 0o644, placeholder: str = PLACEHOLDER) -> File:
@@ -115,7 +122,9 @@ class PackageSpec:
         node = self.files.get(path)
         if isinstance(node, Symlink):
             return self.file_at(posixpath.normpath(posixpath.join(posixpath.dirname(path), node.target)))
-        return self.file_at(node.target) if isinstance(node, Hardlink) else node
+        if isinstance(node, Hardlink):
+            return self.file_at(node.target)
+        return node if isinstance(node, File) else None
 
     def index_json(self) -> dict[str, object]:
         arch = {"linux-64": "x86_64", "linux-aarch64": "aarch64"}.get(self.subdir)
@@ -138,6 +147,8 @@ class PackageSpec:
         return {"paths": [self._path_record(path, node) for path, node in self.listed().items()], "paths_version": 1}
 
     def _path_record(self, path: str, node: Node) -> dict[str, object]:
+        if isinstance(node, Directory):
+            return {"_path": path, "path_type": "directory"}
         file = self.file_at(path)
         record: dict[str, object] = {
             "_path": path,
@@ -195,11 +206,12 @@ def tar_bytes(members: Iterable[tuple[str, Node]], tar_format: int = tarfile.PAX
                     member.mode, member.size = mode, len(content)
                     tar.addfile(member, io.BytesIO(content))
                     continue
+                case Directory(mode):
+                    member.type, member.mode = tarfile.DIRTYPE, mode
                 case Symlink(target):
-                    member.type, member.mode = tarfile.SYMTYPE, 0o777
+                    member.type, member.mode, member.linkname = tarfile.SYMTYPE, 0o777, target
                 case Hardlink(target):
-                    member.type = tarfile.LNKTYPE
-            member.linkname = target
+                    member.type, member.linkname = tarfile.LNKTYPE, target
             tar.addfile(member)
     return out.getvalue()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tests.packages.build import (
     OLD_PLACEHOLDER,
     PLACEHOLDER,
+    Directory,
     File,
     Hardlink,
     PackageSpec,
@@ -255,6 +256,10 @@ CONFLICTING = (
 UNUSUAL = (
     PackageSpec("cuda-tool", files={"bin/cuda-tool": text("#!/bin/sh\necho cuda\n", 0o755)}, depends=("__cuda >=11",)),
     PackageSpec("glibc-tool", files={"bin/glibc-tool": text("#!/bin/sh\n", 0o755)}, depends=("__glibc >=2.17",)),
+    # rattler 0.28 cannot install directories that are listed in their own right.
+    PackageSpec(
+        "directories", files={"var/empty": Directory(), "var/group": Directory(0o775), "var/a.txt": text("a\n")}
+    ),
     PackageSpec("broken-dep", depends=("package-that-does-not-exist",)),
 )
 

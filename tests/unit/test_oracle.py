@@ -51,8 +51,8 @@ def test_a_folder_and_its_tar_stream_read_the_same(tree: Path) -> None:
     ],
 )
 def test_every_difference_is_reported(expected: Node | None, actual: Node | None, aspect: str) -> None:
-    trees = [{"share/path": node} if node else {} for node in (expected, actual)]
-    (text,) = compare(*trees)
+    before, after = ({"share/path": node} if node else {} for node in (expected, actual))
+    (text,) = compare(before, after)
     assert text.startswith(f"share/path: {aspect}: ")
 
 

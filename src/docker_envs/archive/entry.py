@@ -10,7 +10,7 @@ import msgspec
 #: Mode of directories that exist only to hold what is below them.
 DIRECTORY_MODE = 0o755
 
-#: Modification time of such directories in every layer, 1980-01-01T00:00:00Z: the oldest that zip files can hold.
+#: Modification time of such directories in every layer, 1980-01-01T00:00:00Z: the oldest of zip files.
 #: Shared directories need one constant, since the attributes of an upper layer's directory replace those of a lower one.
 DIRECTORY_MTIME = 315532800
 

@@ -1,29 +1,29 @@
 """A content-addressed store of blobs in a directory, safe for many processes at once.
 
-A blob appears under its digest by one rename, after all of it was written, verified and flushed: whoever sees the name may trust
-the bytes, and a crash leaves at most a temporary file.
+A blob appears under its digest by one rename, after all of it was written, verified and flushed: whoever sees the name may
+trust the bytes, and a crash leaves at most a temporary file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
-from docker_envs.digest import Digest, VerifyingReader
+from docker_envs.digest import VerifyingReader
 from docker_envs.errors import StorageError
 from docker_envs.streams import copy_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from typing_extensions import Buffer
-
+    from docker_envs.digest import Digest
     from docker_envs.streams import ByteSource
+
+Facts = TypeVar("Facts")
 
 
 @contextlib.contextmanager
@@ -107,50 +107,34 @@ class BlobStore:
                 copy_stream(VerifyingReader(stream, source=source, digest=digest, size=size), file)
         return path
 
-    def create(self, write: Callable[[HashingFile], object]) -> tuple[Digest, int]:
-        """Keep what `write` writes, under the digest that it turns out to have.
+    def create(self, write: Callable[[BinaryIO], Facts], digest: Callable[[Facts], Digest]) -> Facts:
+        """Keep what `write` writes, under the digest that it found while writing.
+
+        Args:
+            write: Writes the blob to the file given and returns what it learnt.
+            digest: Takes the digest out of that.
 
         Returns:
-            Digest and size in bytes.
+            What `write` returned.
+
+        Raises:
+            StorageError: The blob cannot be written; nothing is kept.
         """
-        incoming = self.root / "incoming" / "blob"
-        with storage_errors("write", incoming):
-            incoming.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=incoming.parent, suffix=".part")
+        incoming = self.root / "incoming"
+        with storage_errors("write", incoming / "blob"):
+            incoming.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=incoming, suffix=".part")
             temporary = Path(name)
             try:
-                with os.fdopen(handle, "wb") as file:
-                    hashing = HashingFile(file)
-                    write(hashing)
+                with os.fdopen(handle, "w+b") as file:
+                    facts = write(cast("BinaryIO", file))
                     file.flush()
                     os.fsync(file.fileno())
-                path = self.path(hashing.digest)
+                path = self.path(digest(facts))
                 path.parent.mkdir(parents=True, exist_ok=True)
                 temporary.chmod(0o644)
                 temporary.replace(path)
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-        return hashing.digest, hashing.size
-
-
-class HashingFile:
-    """A sink that hashes and counts what it passes on."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._hasher = hashlib.sha256()
-        self.size = 0
-
-    @property
-    def digest(self) -> Digest:
-        """Digest of all that was written so far."""
-        return Digest.sha256(self._hasher.hexdigest())
-
-    def write(self, content: Buffer) -> int:
-        """Pass on all of `content`."""
-        self._hasher.update(content)
-        length = memoryview(content).nbytes
-        self.size += length
-        self._file.write(content)
-        return length
+        return facts
