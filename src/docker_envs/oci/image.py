@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from docker_envs.digest import Digest
     from docker_envs.oci.layer import Layer
+    from docker_envs.oci.reference import Reference
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,14 @@ class Image:
     def platform(self) -> Platform:
         """What the image runs on."""
         return self.config.platform
+
+
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """An image with the names it has or shall have in an archive, layout or engine."""
+
+    image: Image
+    references: tuple[Reference, ...] = ()
 
 
 def scratch(platform: Platform) -> Image:
