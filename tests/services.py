@@ -1,0 +1,152 @@
+"""Starts a real registry and a real Docker engine on this host, on free loopback ports and short socket paths."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import docker
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
+
+START_SECONDS = 30
+STORAGE_DRIVERS = ("overlay2", "vfs")
+
+USERNAME, PASSWORD = "fixture", "correct horse"
+HTPASSWD_LINE = f"{USERNAME}:$2y$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2\n"
+"""The user above in the format of `htpasswd -B`."""
+
+
+class ServiceError(Exception):
+    """A service did not start; the text is the end of its log."""
+
+
+@dataclass(frozen=True)
+class PasswordRegistry:
+    """A registry that asks for Basic authentication."""
+
+    address: str
+    username: str = USERNAME
+    password: str = PASSWORD
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A Docker engine; `host` is what `DOCKER_HOST` holds for it."""
+
+    host: str
+    client: docker.DockerClient
+
+    def run(self, image: str, *args: str) -> str:
+        """Run a container without network to its end, pulling the image if the engine lacks it; its stdout.
+
+        Raises:
+            docker.errors.ContainerError: The exit status was not 0.
+        """
+        output = self.client.containers.run(image, list(args) or None, network_mode="none", remove=True)
+        assert isinstance(output, bytes)
+        return output.decode()
+
+
+def require_programs(*programs: str) -> None:
+    """Skip the test unless all programs are there."""
+    if missing := [program for program in programs if not shutil.which(program)]:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+
+
+@contextmanager
+def running(command: Sequence[str], log: Path, ready: Callable[[], T | None]) -> Iterator[T]:
+    """Run a service in the background until the block ends, from when `ready` gives something, which is yielded.
+
+    Raises:
+        ServiceError: It ended, or was not ready in time.
+    """
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while (found := ready()) is None:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise ServiceError(f"{command[0]} did not start:\n{log.read_text()[-3000:]}")
+            time.sleep(0.02)
+        yield found
+    finally:
+        process.terminate()
+        try:
+            process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def run_registry(folder: Path, *, htpasswd: str = "") -> Iterator[str]:
+    """Run docker-registry with deletion enabled; yields its `127.0.0.1:port`, which the system chose."""
+    require_programs("docker-registry")
+    auth = ""
+    if htpasswd:
+        (folder / "htpasswd").write_text(htpasswd)
+        auth = f"auth: {{htpasswd: {{realm: fixture, path: {folder}/htpasswd}}}}\n"
+    (folder / "config.yml").write_text(
+        "version: 0.1\n"
+        "log: {level: info}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder}/blobs}}, delete: {{enabled: true}}}}\n"
+        f'http: {{addr: "127.0.0.1:0", secret: fixture}}\n{auth}'
+    )
+    log = folder / "log"
+
+    def address() -> str | None:
+        found = re.search(r"listening on (127\.0\.0\.1:\d+)", log.read_text())
+        return found[1] if found else None
+
+    with running(["docker-registry", "serve", f"{folder}/config.yml"], log, address) as found:
+        yield found
+
+
+@contextmanager
+def run_engine() -> Iterator[Engine]:
+    """Run dockerd without a network bridge, in a temporary folder; skips the test where it cannot run."""
+    require_programs("dockerd", "containerd", "runc")
+    if os.geteuid() != 0:
+        pytest.skip("dockerd needs root")
+    problems = []
+    with ExitStack() as stack:
+        for driver in STORAGE_DRIVERS:
+            try:
+                engine = stack.enter_context(_run_dockerd(driver))
+            except ServiceError as exc:
+                problems.append(str(exc))
+            else:
+                yield engine
+                return
+        pytest.skip("\n".join(problems))
+
+
+@contextmanager
+def _run_dockerd(driver: str) -> Iterator[Engine]:
+    # Unix socket paths are limited to 107 bytes, so pytest's folders will not do.
+    with tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        # A dockerd that fails to start leaves its data mounted on itself; one that ended well has unmounted it.
+        stack.callback(subprocess.run, ["umount", "--quiet", f"{folder}/data"], stderr=subprocess.DEVNULL)
+        host = f"unix://{folder}/docker.sock"
+        command = ["dockerd", "--host", host, "--storage-driver", driver, "--iptables=false", "--bridge=none"]
+        command += ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
+
+        log = Path(folder, "log")
+        # A client that tries too early leaks its socket.
+        stack.enter_context(running(command, log, lambda: True if "API listen on" in log.read_text() else None))
+        client = docker.DockerClient(base_url=host, version="auto", timeout=START_SECONDS)
+        stack.callback(client.close)
+        yield Engine(host, client)
