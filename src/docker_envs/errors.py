@@ -28,14 +28,17 @@ from __future__ import annotations
 
 import re
 
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
-_QUERY = re.compile(r"(?<=[\w/])\?[^\s`'\"]+")
-_TOKEN = re.compile(r"(?<=/t/)[^/\s`]+")
+# Up to the last `@`, since passwords may hold one; not the `@` of `docker://name@sha256:…`.
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@(?!sha(?:256|512):)")
+_TOKEN = re.compile(r"(://[^\s`'\"?]*?/t/)[^/?\s`'\"]+")
+_QUERY = re.compile(r"(://[^\s`'\"?]*)\?[^\s`'\"]+")
 
 
 def redact(text: str) -> str:
     """Remove user info, conda `/t/TOKEN/` parts and query strings from every URL inside `text`."""
-    return _QUERY.sub("?…", _TOKEN.sub("<TOKEN>", _USERINFO.sub("", text))) if "://" in text else text
+    if "://" not in text:
+        return text
+    return _QUERY.sub(r"\1?…", _TOKEN.sub(r"\1<TOKEN>", _USERINFO.sub("", text)))
 
 
 class DockerEnvsError(Exception):
@@ -46,7 +49,7 @@ class DockerEnvsError(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(redact(message))
-        self.hint = hint
+        self.hint = None if hint is None else redact(hint)
 
 
 class InvalidInputError(DockerEnvsError):
