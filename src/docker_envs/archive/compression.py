@@ -11,6 +11,7 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
+import re
 import sys
 import zlib
 from enum import StrEnum
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _READ_SIZE = 1 << 17
 _MAX_OUTPUT = 1 << 18
+#: What a damaged or hostile xz stream may ask for, in bytes; `xz -9` needs 65 MiB.
+_MAX_XZ_MEMORY = 256 << 20
 
 
 class Compression(StrEnum):
@@ -47,10 +50,12 @@ class Compression(StrEnum):
 
 
 _MAGIC = {
-    b"\x1f\x8b": Compression.GZIP,
-    b"\x28\xb5\x2f\xfd": Compression.ZSTD,
-    b"BZh": Compression.BZIP2,
-    b"\xfd7zXZ\x00": Compression.XZ,
+    Compression.GZIP: re.compile(rb"\x1f\x8b"),
+    # RFC 8878, sections 3.1.1 and 3.1.2: a frame, or a skippable one, with which some writers begin.
+    Compression.ZSTD: re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+    # A level, and the first bytes of a block or of the end: `BZh` alone may begin a file's name in a tar.
+    Compression.BZIP2: re.compile(rb"BZh[1-9](1A|\x17r)"),
+    Compression.XZ: re.compile(rb"\xfd7zXZ\x00"),
 }
 _LEVELS = {Compression.NONE: (0, 0, 0), Compression.GZIP: (1, 1, 12), Compression.ZSTD: (1, 1, 19)}
 
@@ -100,7 +105,7 @@ class CompressionSetting:
 
 def detect(start: bytes) -> Compression:
     """The compression of a stream that begins with `start` (six bytes are enough)."""
-    return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), Compression.NONE)
+    return next((kind for kind, magic in _MAGIC.items() if magic.match(start)), Compression.NONE)
 
 
 def open_decompressed(stream: ByteSource, *, source: str) -> DecompressedReader:
@@ -161,7 +166,7 @@ _DECOMPRESSORS: dict[Compression, Callable[[], _Decompressor]] = {
     Compression.GZIP: _GzipDecompressor,
     Compression.ZSTD: zstd.ZstdDecompressor,
     Compression.BZIP2: bz2.BZ2Decompressor,
-    Compression.XZ: lzma.LZMADecompressor,
+    Compression.XZ: lambda: lzma.LZMADecompressor(memlimit=_MAX_XZ_MEMORY),
 }
 
 
@@ -176,6 +181,7 @@ class DecompressedReader(io.RawIOBase):
         self._input = start
         self._decompressor = _DECOMPRESSORS[kind]()
         self._rest = b""
+        self._position = 0
 
     def readable(self) -> bool:
         """Always true."""
@@ -187,9 +193,10 @@ class DecompressedReader(io.RawIOBase):
             return b"".join(iter(lambda: self.read(_MAX_OUTPUT), b""))
         if not size:
             return b""
-        if not self._rest:
-            self._rest = self._next()
-        chunk, self._rest = self._rest[:size], self._rest[size:]
+        if self._position == len(self._rest):
+            self._rest, self._position = self._next(), 0
+        chunk = self._rest[self._position : self._position + size]
+        self._position += len(chunk)
         return chunk
 
     def readinto(self, buffer: Buffer) -> int:
@@ -202,11 +209,8 @@ class DecompressedReader(io.RawIOBase):
     def _next(self) -> bytes:
         while True:
             if self._decompressor.eof:
-                self._input = self._decompressor.unused_data or self._stream.read(_READ_SIZE)
-                # Zeros behind the last member are padding, as gzip and xz allow.
-                if not self._input.lstrip(b"\0"):
-                    while self._stream.read(_READ_SIZE):
-                        pass
+                self._input = self._skip_padding(self._decompressor.unused_data)
+                if not self._input:
                     return b""
                 self._decompressor = _DECOMPRESSORS[self._kind]()
             elif self._decompressor.needs_input and not self._input:
@@ -222,6 +226,13 @@ class DecompressedReader(io.RawIOBase):
             self._input = b""
             if chunk:
                 return chunk
+
+    def _skip_padding(self, behind: bytes) -> bytes:
+        """The start of the next member or frame, behind any zeros, as gzip and xz allow them; empty at the end."""
+        while not (behind := behind.lstrip(b"\0")):
+            if not (behind := self._stream.read(_READ_SIZE)):
+                break
+        return behind
 
     def close(self) -> None:
         """Close the stream underneath as well."""
