@@ -33,6 +33,8 @@ class TarWriter:
     def add(self, entry: Entry) -> None:
         """Write one entry, after those of its parents that are not there yet (with constant attributes).
 
+        A directory that is there already stays as it is.
+
         Raises:
             BuildError: The path is taken already, a parent is no directory, or a name is reserved for whiteouts.
         """
@@ -61,8 +63,10 @@ class TarWriter:
     def _add_parents(self, path: str) -> None:
         for parent in parent_paths(path):
             if parent not in self._directories:
-                self._directories.add(parent)
+                if parent in self._paths:
+                    raise BuildError(f"{self._source}: `{path}` cannot be below `{parent}`, which is no directory")
                 self._claim(parent)
+                self._directories.add(parent)
                 self._write(tar_header.encode(directory_entry(parent)))
 
     def _claim(self, path: str) -> None:
