@@ -19,21 +19,37 @@ T = TypeVar("T")
 #: Type of a decoded JSON object.
 JsonObject = dict[str, Any]
 
-_MAX_DEPTH_HINT = "is nested too deeply"
+#: Deepest nesting of objects and lists; real documents stay below ten.
+_MAX_DEPTH = 100
+_TOO_DEEP = "nested too deeply"
 
 
 def parse_json(content: bytes, *, source: str) -> Any:
     """Decode JSON.
 
     Raises:
-        FormatError: `content` is no JSON.
+        FormatError: `content` is no JSON, or nested too deeply.
     """
     try:
-        return msgspec.json.decode(content)
+        value = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FormatError(source, f"no valid JSON: {error}") from error
     except RecursionError as error:
-        raise FormatError(source, _MAX_DEPTH_HINT) from error
+        raise FormatError(source, _TOO_DEEP) from error
+    if _depth_exceeds(value, _MAX_DEPTH):
+        raise FormatError(source, _TOO_DEEP)
+    return value
+
+
+def _depth_exceeds(value: Any, limit: int) -> bool:
+    """Whether containers are nested deeper than `limit`, so that no recursion over `value` can fail later."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        if not level:
+            return False
+        children = (node.values() if isinstance(node, dict) else node for node in level)
+        level = [child for nodes in children for child in nodes if isinstance(child, dict | list)]
+    return bool(level)
 
 
 def canonical_json(value: Any) -> bytes:
