@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from docker_envs.fields import Fields
 
 _KNOWN = frozenset({"mediaType", "digest", "size", "urls", "annotations", "platform"})
+_PLATFORM_KNOWN = frozenset({"os", "architecture", "variant"})
 _ARCHITECTURE_ALIASES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armhf": "arm", "i386": "386"}
 
 
@@ -25,6 +26,8 @@ class Platform:
     os: str
     architecture: str
     variant: str | None = None
+    #: Other fields of an index's `platform` (`os.version`, …); kept as they came, and no part of the identity.
+    extra: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Platform:
@@ -54,7 +57,7 @@ class Platform:
 
     def to_json(self) -> dict[str, Any]:
         """The object of the specification."""
-        document = {"architecture": self.architecture, "os": self.os}
+        document = {**self.extra, "architecture": self.architecture, "os": self.os}
         return document if self.variant is None else {**document, "variant": self.variant}
 
     def __str__(self) -> str:
@@ -96,7 +99,7 @@ class Descriptor:
             size=fields.size("size"),
             urls=tuple(fields.strings("urls")),
             annotations=fields.string_map("annotations"),
-            platform=Platform.from_fields(fields.object("platform")) if fields.get("platform", dict) else None,
+            platform=_index_platform(fields.object("platform")) if fields.get("platform", dict) else None,
             extra={name: value for name, value in fields.document.items() if name not in _KNOWN},
         )
 
@@ -119,3 +122,8 @@ class Descriptor:
         if self.platform is not None:
             document["platform"] = self.platform.to_json()
         return document
+
+
+def _index_platform(fields: Fields) -> Platform:
+    extra = {name: value for name, value in fields.document.items() if name not in _PLATFORM_KNOWN}
+    return replace(Platform.from_fields(fields), extra=extra)
