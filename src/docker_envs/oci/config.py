@@ -106,10 +106,15 @@ class ImageConfig:
         return dict(self.container.get("Labels") or {})
 
     def with_layer(self, diff_id: Digest, history: Mapping[str, Any]) -> ImageConfig:
-        """One more layer on top, with its history entry."""
+        """One more layer on top, with its history entry.
+
+        Layers that the history does not speak of get empty entries first, so that the new entry meets its layer.
+        """
         document = copy.deepcopy(self.document)
         document["rootfs"]["diff_ids"] = [*self.diff_ids, diff_id]
-        document["history"] = [*self.history, dict(history)]
+        filled = sum(1 for entry in self.history if not entry.get("empty_layer"))
+        unknown: list[dict[str, Any]] = [{} for _ in range(len(self.diff_ids) - filled)]
+        document["history"] = [*self.history, *unknown, dict(history)]
         return ImageConfig.make(document)
 
     def without_top_layer(self) -> ImageConfig:
