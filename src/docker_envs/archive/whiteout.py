@@ -122,7 +122,7 @@ class _Layer:
     def _rescue(self, entry: Entry) -> Iterator[Entry]:
         """A hidden file that visible hard links of this layer still need appears under the first of their names."""
         names = (path for path in self._links.names.get(entry.path, ()) if not self._view.hides(path))
-        if entry.kind is Kind.FILE and (name := next(names, None)):
+        if entry.kind is not Kind.DIRECTORY and (name := next(names, None)):
             self._moved[entry.path] = name
             entry.path = name
             yield self._show(entry)
