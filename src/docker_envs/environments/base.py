@@ -1,0 +1,44 @@
+"""What every kind of environment shares: the target that packages are chosen and linked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from docker_envs.errors import InvalidInputError
+from docker_envs.paths import absolute_image_path
+
+if TYPE_CHECKING:
+    from docker_envs.oci.descriptor import Platform
+
+DEFAULT_PREFIX = "/opt/conda"
+
+# Linked to other directories in the root of most bases since the usr merge; a layer's directory would replace the link.
+_MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where packages will live.
+
+    Attributes:
+        platform: What the image runs on; nothing is ever taken from the host.
+        prefix: Absolute path of the environment inside the image.
+    """
+
+    platform: Platform
+    prefix: str = DEFAULT_PREFIX
+
+    def __post_init__(self) -> None:
+        prefix = absolute_image_path(self.prefix, what="prefix")
+        if prefix in _MERGED or prefix.startswith(tuple(f"{path}/" for path in _MERGED)):
+            raise InvalidInputError(
+                f"invalid prefix {prefix!r}: most base images have a symbolic link there",
+                hint="choose one below `/opt`",
+            )
+        object.__setattr__(self, "prefix", prefix)
+
+    @property
+    def root(self) -> str:
+        """The prefix relative to the image's root: `opt/conda`."""
+        return self.prefix.removeprefix("/")
