@@ -11,7 +11,7 @@ import msgspec
 DIRECTORY_MODE = 0o755
 
 #: Modification time of such directories in every layer, 1980-01-01T00:00:00Z: the oldest of zip files.
-#: Shared directories need one constant, since the attributes of an upper layer's directory replace those of a lower one.
+#: Shared directories need one constant: the attributes of an upper layer's directory replace those of a lower one.
 DIRECTORY_MTIME = 315532800
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from docker_envs.archive import tar_header
 from docker_envs.archive.entry import Entry, Kind
 from docker_envs.archive.tar_header import BLOCK
-from docker_envs.errors import FormatError
+from docker_envs.errors import FormatError, PathEscapeError
 from docker_envs.paths import image_path
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 _READ_SIZE = 1 << 18
 #: Files up to this size come as one chunk, in bytes.
 _WHOLE = 1 << 18
-#: The longest pax header or GNU long name that is read, in bytes.
-_MAX_EXTENSION = 1 << 20
 
 
 def iter_entries(stream: ByteSource, *, source: str) -> Iterator[Entry]:
@@ -48,16 +46,16 @@ def iter_entries(stream: ByteSource, *, source: str) -> Iterator[Entry]:
             _read_extension(header, buffer, extensions, defaults)
             header = buffer.header()
         if header is None:
+            if extensions != defaults:
+                raise FormatError(source, "truncated tar archive")
             return
-        entry = tar_header.decode(header, source)
-        if extensions:
-            entry = tar_header.apply_pax(entry, extensions, source)
-        if not -(1 << 62) < entry.size < 1 << 62 or entry.size < 0:
-            raise FormatError(source, f"tar entry {entry.path!r} has an impossible size")
+        entry = tar_header.apply_pax(tar_header.decode(header, source), extensions, source)
         entry.path = _checked(entry.path, source)
         remaining = _attach_content(entry, buffer, source)
         if entry.path:
             yield entry
+        elif entry.kind is not Kind.DIRECTORY:
+            raise PathEscapeError(source, entry.path)
         if remaining is not None:
             remaining.skip()
 
@@ -71,10 +69,9 @@ def _attach_content(entry: Entry, buffer: _Buffer, source: str) -> _Content | No
         return content
     if entry.kind is Kind.HARDLINK:
         entry.link = _checked(entry.link, source)
-    # Some writers record a size for links, whose data POSIX leaves out.
-    size = entry.size if entry.kind is Kind.DIRECTORY else 0
-    entry.size = 0
-    return _Content(buffer, size) if size else None
+        if not entry.link:
+            raise PathEscapeError(source, entry.link)
+    return None
 
 
 def _checked(path: str, source: str) -> str:
@@ -84,20 +81,13 @@ def _checked(path: str, source: str) -> str:
 
 
 def _read_extension(header: bytes, buffer: _Buffer, extensions: dict[str, bytes], defaults: dict[str, bytes]) -> None:
-    size = tar_header.number(header[124:136], buffer.source)
-    if not 0 <= size <= _MAX_EXTENSION:
-        raise FormatError(buffer.source, f"tar header extension of {size:,} bytes (limit {_MAX_EXTENSION:,})")
-    body = buffer.take_padded(size)
+    body = buffer.take_padded(tar_header.extension_size(header, buffer.source))
     flag = header[156:157]
-    if flag == tar_header.GNU_LONG_NAME:
-        extensions["path"] = body.partition(b"\0")[0]
-    elif flag == tar_header.GNU_LONG_LINK:
-        extensions["linkpath"] = body.partition(b"\0")[0]
-    else:
-        fields = tar_header.parse_pax(body, buffer.source)
-        extensions.update(fields)
-        if flag == tar_header.PAX_GLOBAL:
-            defaults.update(fields)
+    fields = tar_header.parse_extension(flag, body, buffer.source)
+    extensions.update(fields)
+    tar_header.check_extensions(extensions, buffer.source)
+    if flag == tar_header.PAX_GLOBAL:
+        defaults.update(fields)
 
 
 class _Buffer:

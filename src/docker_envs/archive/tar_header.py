@@ -11,14 +11,20 @@ from __future__ import annotations
 import zlib
 
 from docker_envs.archive.entry import Entry, Kind
-from docker_envs.errors import FormatError
+from docker_envs.errors import BuildError, FormatError
 
 BLOCK = 512
 _ZEROS = bytes(BLOCK)
-_MAX_OCTAL_SIZE = 8 << 30  # eleven octal digits
+#: The end mark of an archive.
+END = bytes(2 * BLOCK)
+_OCTAL_LIMIT = 8 << 30  # of eleven octal digits
 _MAX_ID = 0o7777777
+_NUMBER_BITS = 62
+_NO_DEVICE = (0, 0)
 _PAX_HEADER_NAME = b"././@PaxHeader"
 _XATTR = "SCHILY.xattr."
+#: The longest pax header or GNU long name that is read, and the most that an entry may have of both, in bytes.
+_MAX_EXTENSION = 1 << 20
 
 #: Type flags beside those of `Kind`.
 PAX_LOCAL, PAX_GLOBAL, GNU_LONG_NAME, GNU_LONG_LINK = b"x", b"g", b"L", b"K"
@@ -32,7 +38,11 @@ def padding(size: int) -> bytes:
 
 
 def encode(entry: Entry) -> bytes:
-    """The header of an entry: plain ustar, behind a pax header only where ustar cannot hold a field."""
+    """The header of an entry: plain ustar, behind a pax header only where ustar cannot hold a field.
+
+    Raises:
+        BuildError: A device number does not fit.
+    """
     path = entry.path.encode("utf-8", "surrogateescape")
     if entry.kind is Kind.DIRECTORY:
         path += b"/"
@@ -49,18 +59,21 @@ def encode(entry: Entry) -> bytes:
     if len(link) > 100 or not link.isascii():
         pax["linkpath"] = link
         link = _ascii(link)
-    size, uid, gid = entry.size, entry.uid, entry.gid
-    if size >= _MAX_OCTAL_SIZE:
+    size, mtime, uid, gid = entry.size, entry.mtime, entry.uid, entry.gid
+    if size >= _OCTAL_LIMIT:
         pax["size"] = b"%d" % size
         size = 0
+    if not 0 <= mtime < _OCTAL_LIMIT:
+        pax["mtime"] = b"%d" % mtime
+        mtime = 0
     if uid > _MAX_ID or gid > _MAX_ID:
         pax["uid"], pax["gid"] = b"%d" % uid, b"%d" % gid
         uid = gid = 0
     if entry.xattrs:
         pax.update({_XATTR + attribute: value for attribute, value in entry.xattrs.items()})
-    header = _ustar(
-        name, prefix, entry.kind.value.encode(), entry.mode, uid, gid, size, entry.mtime, link, entry.device
-    )
+    if entry.device != _NO_DEVICE and not all(0 <= number <= _MAX_ID for number in entry.device):
+        raise BuildError(f"`{entry.path}`: a layer cannot hold the device number {entry.device}")
+    header = _ustar(name, prefix, entry.kind.value.encode(), entry.mode, uid, gid, size, mtime, link, entry.device)
     return _pax_block(pax) + header if pax else header
 
 
@@ -74,7 +87,7 @@ def _ustar(
     size: int,
     mtime: int,
     link: bytes,
-    device: tuple[int, int] = (0, 0),
+    device: tuple[int, int] = _NO_DEVICE,
 ) -> bytes:
     start = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), mode, uid, gid, size, mtime)
     rest = b"%b%bustar\00000%b%07o\0%07o\0%b" % (
@@ -137,17 +150,20 @@ def number(field: bytes, source: str) -> int:
     Raises:
         FormatError: It is neither.
     """
-    if field[0] & 0x80:
-        value = int.from_bytes(field, "big") & ~(0xFF << (8 * (len(field) - 1)))
-        return value if field[0] == 0x80 else value - (1 << (8 * (len(field) - 1)))
+    if field[0] in (0x80, 0xFF):
+        return int.from_bytes(field[1:], "big") - (field[0] == 0xFF) * (1 << (8 * (len(field) - 1)))
+    digits = field.strip(b"\0 ") or b"0"
+    if not digits.isdigit():
+        digits = digits.partition(b"\0")[0].rstrip()
     try:
-        return int(field.strip(b"\0 ") or b"0", 8)
+        # `int` alone would take signs and underscores.
+        return int(digits if digits.isdigit() else b"", 8)
     except ValueError as error:
         raise FormatError(source, f"damaged tar header (no number: {field!r})") from error
 
 
 def decode(header: bytes, source: str) -> Entry:
-    """The entry of a ustar, GNU or V7 header, its path still as it stands in the archive.
+    """The entry of a ustar, GNU or V7 header, its path still as it stands in the archive; `apply_pax` completes it.
 
     Raises:
         FormatError: The header is damaged, or of a kind that images cannot hold.
@@ -159,9 +175,7 @@ def decode(header: bytes, source: str) -> Entry:
         raise FormatError(source, f"tar entry {path!r} has the unsupported type {flag!r}")
     if header[257:263] == b"ustar\0" and header[345]:
         path = f"{_text(header[345:500])}/{path}"
-    if kind is Kind.FILE and path.endswith("/"):
-        kind = Kind.DIRECTORY  # V7
-    device = (0, 0)
+    device = _NO_DEVICE
     if kind in (Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE):
         device = (number(header[329:337], source), number(header[337:345], source))
     link = _text(header[157:257]) if kind in (Kind.SYMLINK, Kind.HARDLINK) else ""
@@ -179,6 +193,42 @@ def decode(header: bytes, source: str) -> Entry:
     )
 
 
+def extension_size(header: bytes, source: str) -> int:
+    """Length in bytes of the pax header or GNU long name behind `header`.
+
+    Raises:
+        FormatError: It is longer than anybody needs.
+    """
+    size = number(header[124:136], source)
+    if not 0 <= size <= _MAX_EXTENSION:
+        raise FormatError(source, f"tar header extension of {size:,} bytes (limit {_MAX_EXTENSION:,})")
+    return size
+
+
+def parse_extension(flag: bytes, body: bytes, source: str) -> dict[str, bytes]:
+    """What a pax header or GNU long name says, as the fields of a pax header.
+
+    Raises:
+        FormatError: It is damaged.
+    """
+    if flag == GNU_LONG_NAME:
+        return {"path": body.partition(b"\0")[0]}
+    if flag == GNU_LONG_LINK:
+        return {"linkpath": body.partition(b"\0")[0]}
+    return parse_pax(body, source)
+
+
+def check_extensions(fields: dict[str, bytes], source: str) -> None:
+    """Check that the extensions gathered for one entry stay small.
+
+    Raises:
+        FormatError: They do not.
+    """
+    size = sum(len(name) + len(value) for name, value in fields.items())
+    if size > _MAX_EXTENSION:
+        raise FormatError(source, f"tar header extensions of {size:,} bytes (limit {_MAX_EXTENSION:,})")
+
+
 def parse_pax(body: bytes, source: str) -> dict[str, bytes]:
     """The records of a pax extended header.
 
@@ -190,11 +240,11 @@ def parse_pax(body: bytes, source: str) -> dict[str, bytes]:
     while position < len(body) and body[position]:
         try:
             space = body.index(b" ", position)
-            end = position + int(body[position:space])
+            end = position + int(body[position:space] if body[position:space].isdigit() else b"")
             name, equals, value = body[space + 1 : end - 1].partition(b"=")
         except ValueError as error:
             raise FormatError(source, "damaged pax header") from error
-        if not equals or end > len(body) or end <= space or body[end - 1 : end] != b"\n":
+        if not equals or not name or end > len(body) or end <= space or body[end - 1 : end] != b"\n":
             raise FormatError(source, "damaged pax header")
         fields[_text(name)] = value
         position = end
@@ -202,26 +252,46 @@ def parse_pax(body: bytes, source: str) -> dict[str, bytes]:
 
 
 def apply_pax(entry: Entry, fields: dict[str, bytes], source: str) -> Entry:
-    """The entry with the fields of its pax header.
+    """The entry with the fields of its pax header, checked; only files keep a size.
 
     Raises:
-        FormatError: A number is damaged, or the entry is a sparse file, which layers must not hold.
+        FormatError: A field is damaged, or the entry is a sparse file, which layers must not hold.
     """
     for name, value in fields.items():
-        if name == "path":
-            entry.path = _text(value)
+        if name.startswith(_XATTR):
+            entry.xattrs[name.removeprefix(_XATTR)] = value
+        elif not value:
+            continue  # the header's own field counts
+        elif name == "path":
+            entry.path = _pax_text(name, value, source)
         elif name == "linkpath":
-            entry.link = _text(value)
+            entry.link = _pax_text(name, value, source)
         elif name in ("size", "uid", "gid", "mtime"):
-            try:
-                setattr(entry, name, int(value.partition(b".")[0]))
-            except ValueError as error:
-                raise FormatError(source, f"damaged pax header ({name}={value!r})") from error
+            setattr(entry, name, _pax_number(name, value, source))
         elif name.startswith("GNU.sparse"):
             raise FormatError(source, f"tar entry {entry.path!r} is a sparse file, which is not supported")
-        elif name.startswith(_XATTR):
-            entry.xattrs = {**entry.xattrs, name.removeprefix(_XATTR): value}
+    if (entry.size | entry.uid | entry.gid | abs(entry.mtime)) >> _NUMBER_BITS:
+        raise FormatError(source, f"tar entry {entry.path!r} has an impossible size, owner or time")
+    if entry.kind is not Kind.FILE:
+        entry.size = 0
+    elif entry.path[-1:] == "/":
+        if entry.size:
+            raise FormatError(source, f"tar entry {entry.path!r} is a directory with content")
+        entry.kind = Kind.DIRECTORY  # V7
     return entry
+
+
+def _pax_number(name: str, value: bytes, source: str) -> int:
+    digits = value.partition(b".")[0]
+    if not digits.removeprefix(b"-").isdigit() or len(digits) > 20:
+        raise FormatError(source, f"damaged pax header ({name}={value[:40]!r})")
+    return int(digits)
+
+
+def _pax_text(name: str, value: bytes, source: str) -> str:
+    if b"\0" in value:
+        raise FormatError(source, f"damaged pax header ({name}={value[:40]!r})")
+    return value.decode("utf-8", "surrogateescape")
 
 
 def _text(field: bytes) -> str:

@@ -12,7 +12,6 @@ from docker_envs.paths import parent_paths
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_END = bytes(2 * tar_header.BLOCK)
 _WHITEOUT = ".wh."
 
 
@@ -58,7 +57,7 @@ class TarWriter:
 
     def close(self) -> None:
         """Write the end mark: two blocks of zeros."""
-        self._write(_END)
+        self._write(tar_header.END)
 
     def _add_parents(self, path: str) -> None:
         for parent in parent_paths(path):
