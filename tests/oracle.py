@@ -14,6 +14,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+import rattler
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -22,6 +24,10 @@ Aspect = Literal["missing", "extra", "kind", "mode", "content"]
 
 HOST_FIELDS = ("extracted_package_dir", "package_tarball_full_path", "link")
 """Fields of `conda-meta` records that tell where a package's archive was unpacked on the installing host."""
+
+REPODATA_FIELDS = ("indexed_timestamp", "run_exports", "requested_specs")
+"""Fields that come from a channel's index or from who asked for the package: in an image, a record (and so its layer) is a
+function of the package alone, however it was declared."""
 
 
 class RattlerError(Exception):
@@ -139,7 +145,15 @@ def _content(path: str, content: bytes) -> str:
 
 def read_record(content: bytes) -> str:
     """A `conda-meta` record as canonical JSON, without what only the installing host knows."""
-    record = {key: value for key, value in json.loads(content).items() if key not in HOST_FIELDS}
+    left_out = (*HOST_FIELDS, *REPODATA_FIELDS)
+    record = {key: value for key, value in json.loads(content).items() if key not in left_out}
+    # A channel's index may spell match specs in another way than the package does.
+    for key in ("depends", "constrains"):
+        record[key] = [str(rattler.MatchSpec(spec)) for spec in record.get(key, ())]
+    # Where a local channel stands is the building host's affair, an image holds only its last part.
+    for key, parts in (("url", 3), ("channel", 1)):
+        if record[key].startswith("file:"):
+            record[key] = "/".join(PurePosixPath(record[key]).parts[-parts:])
     # The order means nothing, and the paths of files that lost a clobber are rattler's own affair.
     record["files"] = sorted(path for path in record["files"] if not path.startswith("__clobbers__/"))
     paths = [entry for entry in record["paths_data"]["paths"] if not entry["_path"].startswith("__clobbers__/")]

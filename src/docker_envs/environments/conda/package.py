@@ -74,5 +74,5 @@ class CondaPackage:
 
     @property
     def public_channel(self) -> str:
-        """The channel part of `public_url`."""
-        return self.public_url.rsplit("/", 2)[0]
+        """The channel part of `public_url`, with a slash at its end."""
+        return self.public_url.rsplit("/", 2)[0] + "/"

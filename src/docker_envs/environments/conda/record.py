@@ -62,6 +62,7 @@ def make_record(
         "sha256": sha256,
         "md5": md5,
         "size": size,
+        "requested_specs": [],
         "files": [path.path for path in paths],
         "paths_data": {"paths": paths, "paths_version": 1},
     }

@@ -1,0 +1,181 @@
+"""The readable middle: declaration → lock → plan → layers → image → destinations."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from docker_envs.builder.configure import add_layers, annotate, configure, environment_variables, timestamp_text
+from docker_envs.builder.deliver import Delivery
+from docker_envs.builder.fetching import PackageFetcher
+from docker_envs.builder.layer_store import LayerStore
+from docker_envs.builder.layers import LayerMaker
+from docker_envs.builder.parallel import cores, map_parallel
+from docker_envs.environments.base import Target
+from docker_envs.environments.conda.metadata import read_metadata
+from docker_envs.environments.conda.package_archive import PackageArchive
+from docker_envs.environments.conda.solve import solve, topological_order
+from docker_envs.environments.conda.virtual_packages import virtual_packages
+from docker_envs.errors import BuildError, InvalidInputError
+from docker_envs.oci.image import Image, scratch
+from docker_envs.planner.plan import Plan, PlannedPackage, make_plan
+from docker_envs.report import SILENT, Reporter
+
+if TYPE_CHECKING:
+    import threading
+    from pathlib import Path
+
+    from docker_envs.builder.request import BuildRequest
+    from docker_envs.environments.conda.package import CondaPackage
+    from docker_envs.oci.layer import Layer
+    from docker_envs.planner.plan import PlannedLayer
+
+#: Packages that are downloaded at once.
+_DOWNLOADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that is known before a layer is made.
+
+    Attributes:
+        base: The base image, of which only manifest and config were read.
+        plan: What will be made.
+        archives: Host path of each package's archive, by its sha256.
+    """
+
+    base: Image
+    plan: Plan
+    archives: dict[str, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What a build made.
+
+    Attributes:
+        image: The image.
+        plan: What it was made from.
+        new_layers: Number of layers on top of the base's.
+        seconds: How long it took.
+    """
+
+    image: Image
+    plan: Plan
+    new_layers: int
+    seconds: float
+
+
+def build(request: BuildRequest, *, reporter: Reporter = SILENT) -> BuildResult:
+    """Build one image and bring it to its destinations.
+
+    Raises:
+        InvalidInputError: The request makes no sense.
+        SolveError: No set of packages fits.
+        FormatError: A package or the base breaks its specification.
+        VerificationError: Something received is not what was promised.
+        TransportError: Something cannot be read or written.
+        BuildError: A package cannot be linked into a layer.
+    """
+    start = time.monotonic()
+    with Delivery(request.destinations, plain_http=request.plain_http, reporter=reporter) as delivery:
+        prepared = prepare(request, delivery, reporter=reporter)
+        layers = _make_layers(request, prepared, delivery, reporter)
+        image = _assemble(request, prepared, layers)
+        delivery.deliver(image)
+    return BuildResult(image, prepared.plan, len(layers), time.monotonic() - start)
+
+
+def prepare(request: BuildRequest, delivery: Delivery, *, reporter: Reporter = SILENT) -> Prepared:
+    """Everything up to the plan: base, lock, packages; what a dry run does."""
+    target = Target(request.platform, request.prefix)
+    base = (
+        scratch(request.platform) if request.base is None else delivery.registry.image(request.base, request.platform)
+    )
+    lock = _lock(request)
+    budget = request.max_layers - len(base.layers)
+    fetcher = PackageFetcher(request.cache / "packages", open_url=delivery.open_url, reporter=reporter)
+
+    def read(package: CondaPackage, cancelled: threading.Event) -> tuple[PlannedPackage, Path]:
+        fetched = fetcher.fetch(package, cancelled)
+        metadata = read_metadata(PackageArchive(fetched.host_path))
+        _check_identity(package, metadata.name, fetched.host_path)
+        return PlannedPackage(package, metadata, fetched.sha256, fetched.size), fetched.host_path
+
+    task = reporter.start("read", f"{len(lock)} packages", sum(package.size or 0 for package in lock) or None)
+
+    def read_and_tell(package: CondaPackage, cancelled: threading.Event) -> tuple[PlannedPackage, Path]:
+        found = read(package, cancelled)
+        task.advance(found[0].size)
+        return found
+
+    found = map_parallel(read_and_tell, lock, workers=_DOWNLOADS, cost=lambda package: package.size or 0)
+    task.finish()
+    by_name = {planned.metadata.name: planned for planned, _ in found}
+    if len(by_name) != len(found):
+        raise InvalidInputError("the lock names a package twice")
+    ordered = [by_name[name] for name in topological_order([planned.metadata for planned, _ in found])] if found else []
+    plan = make_plan(ordered, prefix=target.prefix, budget=budget, compression=request.compression)
+    _report(plan, reporter)
+    return Prepared(base, plan, {planned.sha256: path for planned, path in found})
+
+
+def _lock(request: BuildRequest) -> tuple[CondaPackage, ...]:
+    declaration = request.declaration
+    if declaration is None:
+        return ()
+    if declaration.packages is not None:
+        return declaration.packages
+    return solve(
+        declaration.channels,
+        declaration.specs,
+        platform=request.platform,
+        virtual_packages=virtual_packages(request.platform, request.virtual_packages),
+        cache=request.cache / "repodata",
+    )
+
+
+def _check_identity(package: CondaPackage, name: str, path: Path) -> None:
+    if package.name.lower() != name.lower():
+        raise BuildError(f"`{path.name}` holds the package `{name}` instead of `{package.name}`")
+
+
+def _report(plan: Plan, reporter: Reporter) -> None:
+    for name, scripts in plan.link_scripts.items():
+        reporter.warning(f"package `{name}` has scripts that are not run: {', '.join(scripts)}")
+    for clobber in plan.clobbers:
+        losers = ", ".join(f"`{name}`" for name in clobber.losers)
+        reporter.warning(f"`{clobber.path}` comes from `{clobber.winner}`, and is left out of {losers}")
+
+
+def _make_layers(request: BuildRequest, prepared: Prepared, delivery: Delivery, reporter: Reporter) -> list[Layer]:
+    workers = cores()
+    with ThreadPoolExecutor(workers) as executor:
+        maker = LayerMaker(
+            LayerStore(request.cache / "layers"),
+            prepared.archives,
+            compression=request.compression,
+            executor=executor,
+            reporter=reporter,
+        )
+
+        def make(planned: PlannedLayer, cancelled: threading.Event) -> Layer:
+            layer = maker.layer(planned, cancelled)
+            delivery.begin(layer)
+            return layer
+
+        return map_parallel(make, prepared.plan.layers, workers=workers, cost=lambda planned: planned.size)
+
+
+def _assemble(request: BuildRequest, prepared: Prepared, layers: list[Layer]) -> Image:
+    if request.declaration is None:
+        return configure(prepared.base, request.container, env={})
+    created = timestamp_text(prepared.plan.timestamp if request.epoch is None else request.epoch)
+    image = add_layers(prepared.base, prepared.plan, layers, created=created)
+    env = environment_variables(
+        prepared.base.config.env, prefix=request.prefix, variables=request.declaration.variables
+    )
+    image = configure(image, request.container, env=env)
+    return annotate(image, base=request.base, base_image=prepared.base, created=created)

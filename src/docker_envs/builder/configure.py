@@ -1,0 +1,75 @@
+"""The config and annotations of a new image: the base's, and what the environment needs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from docker_envs.oci.edit import append_layer, to_oci, with_annotations, with_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from docker_envs.builder.request import ContainerSettings
+    from docker_envs.oci.image import Image
+    from docker_envs.oci.layer import Layer
+    from docker_envs.oci.reference import Reference
+    from docker_envs.planner.plan import Plan
+
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ANNOTATION = "org.opencontainers.image."
+
+
+def timestamp_text(seconds: int) -> str:
+    """RFC 3339 in UTC, as configs have it."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def environment_variables(base: Mapping[str, str], *, prefix: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """What makes the environment active in every process of a container, `docker exec` included."""
+    path = base.get("PATH") or _DEFAULT_PATH
+    own = f"{prefix}/bin"
+    if own not in path.split(":"):
+        path = f"{own}:{path}"
+    return {"PATH": path, "CONDA_PREFIX": prefix, **variables}
+
+
+def add_layers(image: Image, plan: Plan, layers: Sequence[Layer], *, created: str) -> Image:
+    """The planned layers on top of the base, each with its history."""
+    image = to_oci(image)
+    for planned, layer in zip(plan.layers, layers, strict=True):
+        history = {"created": created, "created_by": f"docker-envs build: {planned.title}"}
+        image = append_layer(image, layer, history=history)
+    return image
+
+
+def configure(image: Image, settings: ContainerSettings, *, env: Mapping[str, str]) -> Image:
+    """Apply settings over what the base says; an entrypoint resets the command, as in a Dockerfile."""
+    config = image.config.with_env({**env, **settings.env}) if env or settings.env else image.config
+    changes: dict[str, object] = {}
+    if settings.entrypoint is not None:
+        changes |= {"Entrypoint": list(settings.entrypoint) or None, "Cmd": None}
+    if settings.cmd is not None:
+        changes["Cmd"] = list(settings.cmd) or None
+    if settings.user is not None:
+        changes["User"] = settings.user
+    if settings.workdir is not None:
+        changes["WorkingDir"] = settings.workdir
+    if changes:
+        config = config.with_container(**changes)
+    if settings.labels:
+        config = config.with_labels(settings.labels)
+    return with_config(image, config)
+
+
+def annotate(image: Image, *, base: Reference | None, base_image: Image, created: str) -> Image:
+    """The standard annotations, as labels as well, since engines show only those.
+
+    Spec: OCI image-spec 1.1, annotations.md, "Pre-Defined Annotation Keys".
+    """
+    annotations = {f"{_ANNOTATION}created": created}
+    if base is not None:
+        annotations[f"{_ANNOTATION}base.name"] = str(base.with_tag(base.tag)) if base.tag else str(base)
+        annotations[f"{_ANNOTATION}base.digest"] = str(base_image.digest)
+    image = with_config(image, image.config.with_created(created).with_labels(annotations))
+    return with_annotations(image, annotations)

@@ -1,0 +1,85 @@
+"""Where a finished image goes, and layers while others are still being made."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from docker_envs.oci.image import NamedImage
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from docker_envs.builder.request import Destinations
+    from docker_envs.oci.image import Image
+    from docker_envs.oci.layer import Layer
+    from docker_envs.report import Reporter
+    from docker_envs.streams import ByteSource
+    from docker_envs.transports.http import HttpClient
+    from docker_envs.transports.registry import RegistryClient
+
+
+class Delivery:
+    """Brings one image to its destinations; a context manager.
+
+    Transports are made when the first one needs them, so that a build without network loads none.
+    """
+
+    def __init__(self, destinations: Destinations, *, plain_http: tuple[str, ...], reporter: Reporter) -> None:
+        self._destinations = destinations
+        self._plain_http = plain_http
+        self._reporter = reporter
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    @cached_property
+    def http(self) -> HttpClient:
+        """The HTTP client."""
+        from docker_envs.transports.http import HttpClient
+
+        return HttpClient()
+
+    @cached_property
+    def registry(self) -> RegistryClient:
+        """The registry client."""
+        from docker_envs.transports.registry import RegistryClient
+
+        return RegistryClient(http=self.http, plain_http=self._plain_http, reporter=self._reporter)
+
+    def open_url(self, url: str) -> ByteSource:
+        """Open an http(s) URL for reading."""
+        return self.http.open(url)
+
+    def begin(self, layer: Layer) -> None:
+        """A layer is ready: registries may have it while others are made."""
+        for target in self._destinations.push:
+            self.registry.push_layer(layer, target)
+
+    def deliver(self, image: Image) -> None:
+        """Bring the whole image everywhere.
+
+        Raises:
+            TransportError: A destination does not take it.
+        """
+        destinations = self._destinations
+        named = NamedImage(image, destinations.names)
+        if destinations.archive is not None:
+            from docker_envs.transports.docker_archive import write_archive
+
+            write_archive([named], destinations.archive)
+        if destinations.layout is not None:
+            from docker_envs.transports.layout import write_layout
+
+            write_layout(destinations.layout, [named])
+        for target in destinations.push:
+            self.registry.push_image(image, target)
+        if destinations.load:
+            from docker_envs.transports.engine import Engine
+
+            Engine().load([named])

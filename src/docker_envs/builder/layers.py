@@ -1,0 +1,98 @@
+"""From a planned layer to a layer, through the local store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from docker_envs.archive.compression import Compression, CompressionSetting
+from docker_envs.archive.layer_writer import write_layer
+from docker_envs.builder.parallel import checked
+from docker_envs.environments.conda.link import iter_linked_entries
+from docker_envs.environments.conda.package_archive import PackageArchive
+from docker_envs.oci import media_types
+from docker_envs.oci.descriptor import Descriptor
+from docker_envs.oci.layer import Layer, file_layer
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Mapping
+    from concurrent.futures import Executor
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from docker_envs.archive.entry import Entry
+    from docker_envs.archive.layer_writer import LayerFacts
+    from docker_envs.builder.layer_store import LayerStore
+    from docker_envs.planner.plan import PlannedLayer
+    from docker_envs.report import Reporter, Task
+
+_MEDIA_TYPES = {
+    Compression.NONE: media_types.OCI_LAYER_TAR,
+    Compression.GZIP: media_types.OCI_LAYER_GZIP,
+    Compression.ZSTD: media_types.OCI_LAYER_ZSTD,
+}
+
+
+class LayerMaker:
+    """Makes layers, or finds them made; to be used from several threads.
+
+    Args:
+        store: Where layers are kept.
+        archives: Host path of each package's archive, by sha256.
+        compression: Codec and level.
+        executor: Where blocks are compressed.
+        reporter: Hears about each layer.
+    """
+
+    def __init__(
+        self,
+        store: LayerStore,
+        archives: Mapping[str, Path],
+        *,
+        compression: CompressionSetting,
+        executor: Executor,
+        reporter: Reporter,
+    ) -> None:
+        self._store = store
+        self._archives = archives
+        self._compression = compression
+        self._executor = executor
+        self._reporter = reporter
+
+    def layer(self, planned: PlannedLayer, cancelled: threading.Event) -> Layer:
+        """The layer, from the store when it is there.
+
+        Raises:
+            FormatError: A package is damaged.
+            BuildError: A package holds what a layer cannot.
+            StorageError: The layer cannot be written; nothing is kept.
+        """
+        facts = self._store.get(planned.key)
+        if facts is None:
+            task = self._reporter.start("build", planned.title, planned.size)
+            facts = self._store.make(planned.key, lambda file: self._write(planned, file, task, cancelled))
+            task.finish()
+        descriptor = Descriptor(_MEDIA_TYPES[self._compression.kind], facts.digest, facts.size)
+        return file_layer(descriptor, facts.diff_id, self._store.blob_path(facts))
+
+    def _write(self, planned: PlannedLayer, file: BinaryIO, task: Task, cancelled: threading.Event) -> LayerFacts:
+        return write_layer(
+            checked(self._entries(planned, task), cancelled),
+            file,
+            source=planned.title,
+            compression=self._compression,
+            executor=self._executor,
+        )
+
+    def _entries(self, planned: PlannedLayer, task: Task) -> Iterator[Entry]:
+        shared: set[str] = set()
+        for link, package in zip(planned.links, planned.packages, strict=True):
+            archive = PackageArchive(self._archives[package.sha256])
+            for entry in iter_linked_entries(link, archive, sha256=package.sha256):
+                if entry.path.endswith("/conda-meta/history"):
+                    # The one file that every package brings, always the same.
+                    if shared:
+                        continue
+                    shared.add(entry.path)
+                yield entry
+            task.advance(package.size)

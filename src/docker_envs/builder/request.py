@@ -1,0 +1,91 @@
+"""What a build is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from docker_envs.archive.compression import CompressionSetting
+from docker_envs.environments.base import DEFAULT_PREFIX
+from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from docker_envs.environments.conda.declaration import Declaration
+    from docker_envs.environments.conda.virtual_packages import VirtualPackage
+    from docker_envs.oci.descriptor import Platform
+    from docker_envs.oci.reference import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSettings:
+    """What a container of the image runs; None keeps what the base says.
+
+    Attributes:
+        entrypoint: Program and first arguments.
+        cmd: Default arguments, or program.
+        user: User, with group as `user:group`.
+        workdir: Working directory.
+        env: Environment variables.
+        labels: Labels.
+    """
+
+    entrypoint: tuple[str, ...] | None = None
+    cmd: tuple[str, ...] | None = None
+    user: str | None = None
+    workdir: str | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Where the image goes; any combination.
+
+    Attributes:
+        names: Names in archives and in the engine.
+        archive: A tar file that Docker, Podman and skopeo load.
+        layout: An OCI layout directory.
+        push: References in registries.
+        load: Whether the local engine gets it.
+    """
+
+    names: tuple[Reference, ...] = ()
+    archive: Path | None = None
+    layout: Path | None = None
+    push: tuple[Reference, ...] = ()
+    load: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """One image to be built.
+
+    Attributes:
+        base: Base image; None for `scratch`.
+        declaration: The environment; None only renames or copies the base.
+        platform: What the image runs on.
+        cache: Directory for packages, repodata and layers.
+        prefix: Absolute path of the environment in the image.
+        virtual_packages: Overrides of what the target offers.
+        container: What a container runs.
+        compression: Of new layers.
+        max_layers: Layers of the image, those of the base included.
+        epoch: Time of creation in seconds since 1970 UTC; None takes it from the newest package.
+        destinations: Where the image goes.
+        plain_http: Registries that are spoken to without TLS.
+    """
+
+    base: Reference | None
+    declaration: Declaration | None
+    platform: Platform
+    cache: Path
+    prefix: str = DEFAULT_PREFIX
+    virtual_packages: tuple[VirtualPackage, ...] = ()
+    container: ContainerSettings = field(default_factory=ContainerSettings)
+    compression: CompressionSetting = field(default_factory=CompressionSetting)
+    max_layers: int = DEFAULT_MAX_LAYERS
+    epoch: int | None = None
+    destinations: Destinations = field(default_factory=Destinations)
+    plain_http: tuple[str, ...] = ()
