@@ -125,14 +125,26 @@ class SizeMismatchError(VerificationError):
 
 
 class TransportError(DockerEnvsError):
-    """Bytes could not be moved."""
+    """Bytes could not be moved.
+
+    Attributes:
+        status: The HTTP status, when there was an answer.
+        retry_after: How long the server asks to wait before the next request, in seconds.
+    """
 
     def __init__(
-        self, message: str, *, hint: str | None = None, transient: bool = False, status: int | None = None
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        transient: bool = False,
+        status: int | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.transient = transient
         self.status = status
+        self.retry_after = retry_after
 
 
 class NotFoundError(TransportError):

@@ -1,0 +1,220 @@
+"""Requests to registries: where their API is, authentication, and their refusals in our words.
+
+Spec: OCI distribution-spec 1.1, "Endpoints", "Error Codes", "Warnings".
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from docker_envs.errors import AuthenticationError, NotFoundError, TransportError
+from docker_envs.oci.reference import DOCKER_HUB, is_loopback
+from docker_envs.transports.auth import Authenticator, Endpoint
+from docker_envs.transports.credentials import login_hint
+from docker_envs.transports.fetch import READ_TIMEOUT, error_detail
+from docker_envs.transports.http import check_redirect, origin
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from docker_envs.oci.reference import Reference
+    from docker_envs.report import Reporter
+    from docker_envs.transports.credentials import CredentialSource
+    from docker_envs.transports.fetch import Body, Fetcher, Response
+
+_HUB_HOST = "registry-1.docker.io"
+_ANSWERS = range(200, 500)
+# RFC 7234, section 5.5, as the distribution-spec narrows it.
+_WARNING = re.compile(r'299 - "((?:[^"\\]|\\.)*)"')
+
+
+class RegistrySession:
+    """Finds registries and keeps what was learnt about them; safe for many threads.
+
+    Args:
+        http: Sends the requests.
+        credentials: Asked for registries that want authentication.
+        plain_http: Registries (`host:port`) that may be spoken to without TLS, beside those on this machine.
+        reporter: Gets the warnings of registries.
+    """
+
+    def __init__(
+        self, http: Fetcher, credentials: CredentialSource, *, plain_http: Collection[str], reporter: Reporter
+    ) -> None:
+        self.http = http
+        self.auth = Authenticator(http, credentials)
+        self._plain_http = frozenset(plain_http)
+        self._reporter = reporter
+        self._lock = threading.Lock()
+        self._endpoints: dict[str, Endpoint] = {}
+        self._warnings: set[str] = set()
+
+    def endpoint(self, registry: str) -> Endpoint:
+        """Where a registry's API is; the first time, one or two requests.
+
+        Raises:
+            TransportError: It cannot be reached.
+        """
+        with self._lock:
+            if registry not in self._endpoints:
+                self._endpoints[registry] = self._find(registry)
+            return self._endpoints[registry]
+
+    def _find(self, registry: str) -> Endpoint:
+        host = _HUB_HOST if registry == DOCKER_HUB else registry
+        secure = Endpoint(registry, f"https://{host}")
+        if registry not in self._plain_http and not is_loopback(registry):
+            self._ping(secure)
+            return secure
+        plain = Endpoint(registry, f"http://{host}")
+        try:
+            if self._ping(plain, retry=False) != 400:
+                return plain
+        except TransportError as error:
+            if not error.transient:
+                raise
+        # Servers that expect TLS answer plain HTTP with 400, or not at all.
+        try:
+            self._ping(secure, retry=False)
+        except TransportError:
+            self._ping(plain)
+            return plain
+        return secure
+
+    def _ping(self, endpoint: Endpoint, *, retry: bool = True) -> int:
+        url = f"{endpoint.url}/v2/"
+        with self.http.request("GET", url, expected=_ANSWERS, retry=retry) as response:
+            if response.status == 401:
+                self.auth.learn(endpoint, response.headers.get("WWW-Authenticate"))
+            return response.status
+
+    def repository(
+        self, reference: Reference, *, push: bool = False, mount_from: Reference | None = None
+    ) -> Repository:
+        """A repository for pulling, or for pushing too, perhaps with mounts from another one of the same registry."""
+        scopes = [f"repository:{reference.repository}:{'pull,push' if push else 'pull'}"]
+        if mount_from is not None:
+            scopes.append(f"repository:{mount_from.repository}:pull")
+        return Repository(self, reference, self.endpoint(reference.registry), tuple(scopes), push)
+
+    def warn(self, registry: str, header: str | None) -> None:
+        """Pass on a registry's `Warning` header, each text once."""
+        for text in _WARNING.findall(header or ""):
+            line = f"`{registry}` warns: {text}"
+            with self._lock:
+                is_new = line not in self._warnings
+                self._warnings.add(line)
+            if is_new:
+                self._reporter.warning(line)
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository that requests can be sent to, with what they are allowed to do.
+
+    Attributes:
+        session: Sends them.
+        reference: The image wanted; its registry and repository count, all of it is named in messages.
+        endpoint: Where the API is.
+        scopes: For the token, the needed one first.
+        push: Whether this is about pushing, for messages.
+    """
+
+    session: RegistrySession
+    reference: Reference
+    endpoint: Endpoint
+    scopes: tuple[str, ...]
+    push: bool
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Body | None = None,
+        expected: Collection[int] = (200,),
+        timeout: float = READ_TIMEOUT,
+        retry: bool = True,
+    ) -> Response:
+        """Send a request with authentication; arguments as in `Fetcher.request`.
+
+        Args:
+            method: Of HTTP.
+            path: Below the repository, such as `manifests/latest`; or an absolute URL that the registry gave.
+            headers: Further headers.
+            body: What to send.
+            expected: Statuses that are no error.
+            timeout: In seconds.
+            retry: Whether transient errors are tried again here.
+
+        Raises:
+            AuthenticationError: Credentials are missing, wrong, or not enough.
+            NotFoundError: The registry does not have it.
+            TransportError: Anything else that went wrong.
+        """
+        url = urljoin(f"{self.endpoint.url}/v2/{self.reference.repository}/", path)
+        answers = {*expected, 401, 403, 404}
+        auth = self.session.auth
+        # Upload locations may be elsewhere, and credentials are for the registry only.
+        ours = origin(url) == origin(self.endpoint.url)
+        authorization = auth.authorization(self.endpoint, self.scopes) if ours else None
+
+        def send() -> Response:
+            extra = {"Authorization": authorization} if authorization else {}
+            return self.session.http.request(
+                method,
+                url,
+                headers={**(headers or {}), **extra},
+                body=body,
+                expected=answers,
+                timeout=timeout,
+                retry=retry,
+            )
+
+        response = send()
+        if response.status == 401 and ours:
+            rejected = authorization
+            with response:
+                auth.learn(self.endpoint, response.headers.get("WWW-Authenticate"))
+                authorization = auth.authorization(self.endpoint, self.scopes, rejected=rejected)
+                if authorization in (None, rejected):
+                    raise self._refusal(response)
+            response = send()
+        if response.status not in expected:
+            with response:
+                raise self._refusal(response)
+        self.session.warn(self.endpoint.registry, response.headers.get("Warning"))
+        return response
+
+    def location(self, response: Response) -> str:
+        """The absolute URL in an answer's `Location`, which may be relative, and lack the scheme that a proxy adds.
+
+        Raises:
+            TransportError: There is none, or it must not be used.
+        """
+        found = response.headers.get("Location")
+        if not found:
+            raise TransportError(f"`{self.endpoint.registry}` accepted an upload, but named no location for it")
+        url = urljoin(response.url, found)
+        parts, own = urlsplit(url), urlsplit(self.endpoint.url)
+        if parts.hostname == own.hostname and parts.scheme != own.scheme:
+            return parts._replace(scheme=own.scheme, netloc=own.netloc).geturl()
+        check_redirect(self.endpoint.url, url)
+        return url
+
+    def _refusal(self, response: Response) -> TransportError:
+        status, detail = response.status, error_detail(response)
+        why = f": {detail}" if detail else f": status {status}"
+        registry = self.endpoint.registry
+        if status == 404:
+            return NotFoundError(f"`{self.reference}` not found{why}", status=status)
+        action = f"no permission to {'push to' if self.push else 'pull'} `{self.reference}`"
+        hint = login_hint(registry)
+        if not self.push:
+            hint += ", and check the name: registries say the same of a repository that does not exist"
+        return AuthenticationError(f"{action}{why}", hint=hint, status=status)
