@@ -140,13 +140,7 @@ class Index:
 
     def image_manifests(self) -> list[Descriptor]:
         """Manifests of images; attestations (`unknown/unknown`) and nested artefacts are left out."""
-        return [
-            manifest
-            for manifest in self.manifests
-            if manifest.media_type in media_types.MANIFESTS
-            and (manifest.platform is None or manifest.platform.os != "unknown")
-            and "vnd.docker.reference.type" not in manifest.annotations
-        ]
+        return [manifest for manifest in self.manifests if is_image_manifest(manifest)]
 
     def select(self, platform: Platform) -> Descriptor | None:
         """The manifest for a platform: an exact match first, then the first one that serves it."""
@@ -157,6 +151,15 @@ class Index:
         ]
         exact = [manifest for manifest in candidates if manifest.platform == platform]
         return next(iter(exact or candidates), None)
+
+
+def is_image_manifest(descriptor: Descriptor) -> bool:
+    """Whether an index's entry is the manifest of an image, rather than an attestation or another index."""
+    return (
+        descriptor.media_type in media_types.MANIFESTS
+        and (descriptor.platform is None or descriptor.platform.os != "unknown")
+        and "vnd.docker.reference.type" not in descriptor.annotations
+    )
 
 
 def manifest_media_type(fields: Fields, declared: str | None) -> str:
