@@ -25,6 +25,7 @@ from docker_envs.report import SILENT, Reporter
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Sequence
     from pathlib import Path
 
     from docker_envs.builder.request import BuildRequest
@@ -58,14 +59,17 @@ class BuildResult:
     Attributes:
         image: The image.
         plan: What it was made from.
-        new_layers: Number of layers on top of the base's.
         seconds: How long it took.
     """
 
     image: Image
     plan: Plan
-    new_layers: int
     seconds: float
+
+    @property
+    def own_layers(self) -> tuple[Layer, ...]:
+        """The layers on top of the base's."""
+        return self.image.layers[len(self.image.layers) - len(self.plan.layers) :]
 
 
 def build(request: BuildRequest, *, reporter: Reporter = SILENT) -> BuildResult:
@@ -80,61 +84,84 @@ def build(request: BuildRequest, *, reporter: Reporter = SILENT) -> BuildResult:
         BuildError: A package cannot be linked into a layer.
     """
     start = time.monotonic()
-    with Delivery(request.destinations, plain_http=request.plain_http, reporter=reporter) as delivery:
-        prepared = prepare(request, delivery, reporter=reporter)
-        layers = _make_layers(request, prepared, delivery, reporter)
-        image = _assemble(request, prepared, layers)
-        delivery.deliver(image)
-    return BuildResult(image, prepared.plan, len(layers), time.monotonic() - start)
+    delivery = Delivery(request.destinations, plain_http=request.plain_http, reporter=reporter)
+    prepared = _prepare(request, delivery, reporter)
+    layers = _make_layers(request, prepared, delivery, reporter)
+    image = _assemble(request, prepared, layers)
+    delivery.deliver(image)
+    return BuildResult(image, prepared.plan, time.monotonic() - start)
 
 
-def prepare(request: BuildRequest, delivery: Delivery, *, reporter: Reporter = SILENT) -> Prepared:
-    """Everything up to the plan: base, lock, packages; what a dry run does."""
+def plan_only(request: BuildRequest, *, reporter: Reporter = SILENT) -> Prepared:
+    """Everything up to the plan: base, lock and packages are read, nothing is made or sent.
+
+    Raises:
+        DockerEnvsError: As `build` does.
+    """
+    return _prepare(request, Delivery(request.destinations, plain_http=request.plain_http, reporter=reporter), reporter)
+
+
+def _prepare(request: BuildRequest, delivery: Delivery, reporter: Reporter) -> Prepared:
     target = Target(request.platform, request.prefix)
     base = (
         scratch(request.platform) if request.base is None else delivery.registry.image(request.base, request.platform)
     )
-    lock = _lock(request)
-    budget = request.max_layers - len(base.layers)
+    if not request.platform.accepts(base.platform):
+        raise BuildError(f"base image `{request.base}` is for `{base.platform}`, not for `{request.platform}`")
+    found = _read_packages(_lock(request, reporter), request, delivery, reporter)
+    plan = make_plan(
+        _in_order([planned for planned, _ in found]),
+        prefix=target.prefix,
+        budget=request.max_layers - len(base.layers),
+        compression=request.compression,
+    )
+    _report(plan, reporter)
+    return Prepared(base, plan, {planned.sha256: path for planned, path in found})
+
+
+def _read_packages(
+    lock: Sequence[CondaPackage], request: BuildRequest, delivery: Delivery, reporter: Reporter
+) -> list[tuple[PlannedPackage, Path]]:
     fetcher = PackageFetcher(request.cache / "packages", open_url=delivery.open_url, reporter=reporter)
+    task = reporter.start("read", f"{len(lock)} packages", sum(package.size or 0 for package in lock) or None)
 
     def read(package: CondaPackage, cancelled: threading.Event) -> tuple[PlannedPackage, Path]:
         fetched = fetcher.fetch(package, cancelled)
         metadata = read_metadata(PackageArchive(fetched.host_path))
         _check_identity(package, metadata.name, fetched.host_path)
+        task.advance(fetched.size)
         return PlannedPackage(package, metadata, fetched.sha256, fetched.size), fetched.host_path
 
-    task = reporter.start("read", f"{len(lock)} packages", sum(package.size or 0 for package in lock) or None)
-
-    def read_and_tell(package: CondaPackage, cancelled: threading.Event) -> tuple[PlannedPackage, Path]:
-        found = read(package, cancelled)
-        task.advance(found[0].size)
-        return found
-
-    found = map_parallel(read_and_tell, lock, workers=_DOWNLOADS, cost=lambda package: package.size or 0)
+    found = map_parallel(read, lock, workers=_DOWNLOADS, cost=lambda package: package.size or 0)
     task.finish()
-    by_name = {planned.metadata.name: planned for planned, _ in found}
-    if len(by_name) != len(found):
-        raise InvalidInputError("the lock names a package twice")
-    ordered = [by_name[name] for name in topological_order([planned.metadata for planned, _ in found])] if found else []
-    plan = make_plan(ordered, prefix=target.prefix, budget=budget, compression=request.compression)
-    _report(plan, reporter)
-    return Prepared(base, plan, {planned.sha256: path for planned, path in found})
+    return found
 
 
-def _lock(request: BuildRequest) -> tuple[CondaPackage, ...]:
+def _in_order(packages: Sequence[PlannedPackage]) -> list[PlannedPackage]:
+    by_name = {planned.metadata.name: planned for planned in packages}
+    if len(by_name) != len(packages):
+        names = [planned.metadata.name for planned in packages]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidInputError(f"the lock names the package `{twice}` twice")
+    return [by_name[name] for name in topological_order([planned.metadata for planned in packages])] if packages else []
+
+
+def _lock(request: BuildRequest, reporter: Reporter) -> tuple[CondaPackage, ...]:
     declaration = request.declaration
     if declaration is None:
         return ()
     if declaration.packages is not None:
         return declaration.packages
-    return solve(
+    task = reporter.start("solve", f"{len(declaration.specs)} specs")
+    lock = solve(
         declaration.channels,
         declaration.specs,
         platform=request.platform,
         virtual_packages=virtual_packages(request.platform, request.virtual_packages),
         cache=request.cache / "repodata",
     )
+    task.finish(f"{len(lock)} packages")
+    return lock
 
 
 def _check_identity(package: CondaPackage, name: str, path: Path) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from docker_envs.oci.image import NamedImage
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from docker_envs.builder.request import Destinations
     from docker_envs.oci.image import Image
     from docker_envs.oci.layer import Layer
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Delivery:
-    """Brings one image to its destinations; a context manager.
+    """Brings one image to its destinations.
 
     Transports are made when the first one needs them, so that a build without network loads none.
     """
@@ -29,14 +27,6 @@ class Delivery:
         self._destinations = destinations
         self._plain_http = plain_http
         self._reporter = reporter
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass
 
     @cached_property
     def http(self) -> HttpClient:

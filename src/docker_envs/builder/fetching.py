@@ -1,5 +1,4 @@
-"""Package archives onto this machine: local channels are read in place, all others go through a cache; everything is
-verified."""
+"""Package archives onto this machine: local channels are read in place, others go through a cache; all are verified."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What a package says about itself: `info/index.json`, `info/paths.json`, `info/link.json`, and the older files before
-those.
+"""What a package says about itself: `index.json`, `paths.json` and `link.json` of its `info` folder, and older files.
 
 Spec: conda docs, "Package specification", "Package metadata"; conda CEP 34, "Contents of conda packages".
 """

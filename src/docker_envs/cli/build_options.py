@@ -1,0 +1,92 @@
+"""The options of `docker-envs build`, one type each, so that its signature reads like a list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_ENVIRONMENT, _IMAGE, _OUTPUT, _BEHAVIOUR = "Environment", "Image", "Output", "Behaviour"
+
+Specs = Annotated[list[str] | None, typer.Argument(metavar="SPEC", help="Match specs, such as `numpy=2`.")]
+File = Annotated[
+    Path | None,
+    typer.Option(
+        "--file",
+        "-f",
+        help="environment.yml, @EXPLICIT list or pixi.lock (default: environment.yml, if here).",
+        rich_help_panel=_ENVIRONMENT,
+    ),
+]
+Channel = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--channel", "-c", help="Channel, may be repeated (default: conda-forge).", rich_help_panel=_ENVIRONMENT
+    ),
+]
+Environment = Annotated[str, typer.Option(help="Environment of a pixi.lock.", rich_help_panel=_ENVIRONMENT)]
+TargetPlatform = Annotated[
+    str | None,
+    typer.Option(
+        "--platform",
+        help="What the image runs on, such as linux/arm64 (default: as here).",
+        rich_help_panel=_ENVIRONMENT,
+    ),
+]
+Virtual = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--virtual-package", help="What the target offers, such as __cuda=12.4.", rich_help_panel=_ENVIRONMENT
+    ),
+]
+Prefix = Annotated[str, typer.Option(help="Where the environment is in the image.", rich_help_panel=_ENVIRONMENT)]
+
+Base = Annotated[str, typer.Option("--base", "-b", help="Base image, or `scratch`.", rich_help_panel=_IMAGE)]
+Name = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image", "-i", metavar="NAME:TAG", help="Name in the archive, layout or engine.", rich_help_panel=_IMAGE
+    ),
+]
+Entrypoint = Annotated[
+    str | None, typer.Option(help="Program, as a shell or a JSON list has it.", rich_help_panel=_IMAGE)
+]
+Cmd = Annotated[
+    str | None, typer.Option(help="Default command, as a shell or a JSON list has it.", rich_help_panel=_IMAGE)
+]
+User = Annotated[str | None, typer.Option(help="User, or user:group.", rich_help_panel=_IMAGE)]
+Workdir = Annotated[str | None, typer.Option(help="Working directory.", rich_help_panel=_IMAGE)]
+Env = Annotated[
+    list[str] | None,
+    typer.Option("--env", "-e", metavar="NAME=VALUE", help="Environment variable.", rich_help_panel=_IMAGE),
+]
+Label = Annotated[
+    list[str] | None, typer.Option("--label", "-l", metavar="NAME=VALUE", help="Label.", rich_help_panel=_IMAGE)
+]
+MaxLayers = Annotated[int, typer.Option(min=1, help="Layers, the base's included.", rich_help_panel=_IMAGE)]
+Compressed = Annotated[
+    str, typer.Option("--compression", help="gzip, zstd or none; with a level as gzip:6.", rich_help_panel=_IMAGE)
+]
+
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Tar file for docker, podman and skopeo.", rich_help_panel=_OUTPUT
+    ),
+]
+Oci = Annotated[Path | None, typer.Option(metavar="DIR", help="OCI image layout.", rich_help_panel=_OUTPUT)]
+Push = Annotated[
+    list[str] | None, typer.Option(metavar="REFERENCE", help="Registry, may be repeated.", rich_help_panel=_OUTPUT)
+]
+Load = Annotated[bool, typer.Option("--load", help="Into the local engine.", rich_help_panel=_OUTPUT)]
+PlainHttp = Annotated[
+    list[str] | None, typer.Option(metavar="HOST", help="Registry without TLS.", rich_help_panel=_OUTPUT)
+]
+
+CacheDir = Annotated[Path | None, typer.Option(help="Where packages and layers are kept.", rich_help_panel=_BEHAVIOUR)]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the layers that would be made.", rich_help_panel=_BEHAVIOUR)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=_BEHAVIOUR)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the digest only.", rich_help_panel=_BEHAVIOUR)]
