@@ -106,6 +106,8 @@ class _Layer:
         elif name.startswith(PREFIX):
             self._own.removed.add(f"{directory}/{name.removeprefix(PREFIX)}".lstrip("/"))
         elif self._view.hides(entry.path):
+            if entry.kind is not Kind.DIRECTORY:
+                self._own.removed.add(entry.path)  # it ends what lower layers have below that name
             yield from self._rescue(entry)
         elif entry.kind is not Kind.HARDLINK:
             yield self._show(entry)
