@@ -229,7 +229,7 @@ def status_error(method: str, response: Response, *, now: float) -> TransportErr
     """
     status = response.status
     detail = error_detail(response)
-    text = f"{method} {response.url}: status {status}{f': {detail}' if detail else ''}"
+    text = f"{method} `{response.url}`: status {status}{f': {detail}' if detail else ''}"
     if status == 404:
         return NotFoundError(text, status=status)
     if status in (401, 403):

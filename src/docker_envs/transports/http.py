@@ -164,7 +164,7 @@ class HttpClient:
             if origin(target) != origin(url):
                 headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
             url = target
-        raise TransportError(f"{method} {url}: more than {_MAX_REDIRECTS} redirects")
+        raise TransportError(f"{method} `{url}`: more than {_MAX_REDIRECTS} redirects")
 
     def _send(
         self, method: str, url: str, headers: dict[str, str], body: bytes | Body | None, timeout: float
@@ -243,9 +243,11 @@ def check_redirect(url: str, target: str) -> None:
     """
     source, aim = urlsplit(url), urlsplit(target)
     if aim.scheme not in ("http", "https") or (source.scheme == "https" and aim.scheme != "https"):
-        raise TransportError(f"{url}: refused the redirect to `{aim.scheme}://{aim.hostname}`, which is not encrypted")
+        raise TransportError(
+            f"`{url}`: refused the redirect to `{aim.scheme}://{aim.hostname}`, which is not encrypted"
+        )
     if source.hostname != aim.hostname and _is_local(aim.hostname) and not _is_local(source.hostname):
-        raise TransportError(f"{url}: refused the redirect to the local address `{aim.hostname}`")
+        raise TransportError(f"`{url}`: refused the redirect to the local address `{aim.hostname}`")
 
 
 def _is_local(host: str | None) -> bool:

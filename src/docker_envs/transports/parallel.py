@@ -40,6 +40,7 @@ def run_parallel(jobs: Sequence[Callable[[threading.Event], object]], *, workers
                 job(cancelled)
             except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
                 outcomes.put(error)
+                cancelled.set()
             else:
                 outcomes.put(None)
 

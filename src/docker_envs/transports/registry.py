@@ -9,7 +9,7 @@ Spec: OCI distribution-spec 1.1, "Pull" and "Push"; Docker Registry HTTP API V2.
 from __future__ import annotations
 
 import hashlib
-import platform as host
+import platform
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -219,8 +219,8 @@ class RegistryClient:
 
 def host_platform() -> Platform:
     """Linux on the CPU of this machine, which is what containers run on, be the machine a Mac."""
-    machine = host.machine().lower() or "amd64"
-    return Platform("linux", "arm", machine[4:6]) if machine.startswith("armv") else Platform.parse(f"linux/{machine}")
+    machine = platform.machine().lower() or "amd64"
+    return Platform("linux", "arm", machine[3:5]) if machine.startswith("armv") else Platform.parse(f"linux/{machine}")
 
 
 def _fetch_manifest(repository: Repository, identifier: str, expected: Digest | None) -> tuple[bytes, str | None]:

@@ -77,10 +77,15 @@ class RegistrySession:
         except TransportError as error:
             if not error.transient:
                 raise
+            broke = True
+        else:
+            broke = False
         # Servers that expect TLS answer plain HTTP with 400, or not at all.
         try:
             self._ping(secure, retry=False)
         except TransportError:
+            if not broke:
+                raise
             self._ping(plain)
             return plain
         return secure
@@ -209,12 +214,11 @@ class Repository:
 
     def _refusal(self, response: Response) -> TransportError:
         status, detail = response.status, error_detail(response)
-        why = f": {detail}" if detail else f": status {status}"
-        registry = self.endpoint.registry
         if status == 404:
-            return NotFoundError(f"`{self.reference}` not found{why}", status=status)
+            return NotFoundError(f"`{self.reference}` not found{f': {detail}' if detail else ''}", status=status)
+        why = f": {detail or ('the registry wants credentials' if status == 401 else 'the registry denies it')}"
         action = f"no permission to {'push to' if self.push else 'pull'} `{self.reference}`"
-        hint = login_hint(registry)
+        hint = login_hint(self.endpoint.registry)
         if not self.push:
             hint += ", and check the name: registries say the same of a repository that does not exist"
         return AuthenticationError(f"{action}{why}", hint=hint, status=status)

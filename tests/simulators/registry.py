@@ -1,0 +1,162 @@
+"""A registry in memory, for what a real one does not do on demand: tokens, redirects, wrong digests, lost bytes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import re
+from dataclasses import dataclass, field
+
+from tests.simulators.http_server import Answer, HttpSimulator, Request, json_answer, refusal
+
+_PATH = re.compile(r"/v2/(?P<name>.+?)/(?P<kind>manifests|blobs)/(?P<rest>.*)")
+
+
+def sha256(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+@dataclass
+class Repository:
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    manifests: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+
+
+@dataclass
+class TokenRules:
+    """How the simulator's token server behaves.
+
+    Attributes:
+        users: Who may have more than anonymous pulls, with passwords.
+        identity_tokens: What OAuth2's grant takes; None when the server does not know the grant.
+        field_name: Where the token is in the answer.
+        uses: After how many requests a token expires.
+    """
+
+    users: dict[str, str] = field(default_factory=dict)
+    identity_tokens: tuple[str, ...] | None = ()
+    field_name: str = "token"
+    uses: int = 1_000_000
+
+
+class RegistrySimulator(HttpSimulator):
+    """The registry; with `tokens` it wants Bearer tokens, which its own `/token` gives.
+
+    Attributes:
+        repositories: What it has.
+        mounts: Answer to mounts: 201, 202, or a refusal.
+        blob_host: Where downloads of blobs are redirected to.
+    """
+
+    def __init__(self, tokens: TokenRules | None = None) -> None:
+        super().__init__()
+        self.repositories: dict[str, Repository] = {}
+        self.tokens = tokens
+        self.mounts = 201
+        self.blob_host: str | None = None
+        self._issued: dict[str, tuple[frozenset[str], int]] = {}
+        self._numbers = itertools.count(1)
+
+    def repository(self, name: str) -> Repository:
+        return self.repositories.setdefault(name, Repository())
+
+    def add_manifest(self, name: str, tag: str, content: bytes, media_type: str) -> str:
+        digest = sha256(content)
+        for key in (tag, digest):
+            self.repository(name).manifests[key] = (media_type, content)
+        return digest
+
+    def add_blob(self, name: str, content: bytes) -> str:
+        self.repository(name).blobs[sha256(content)] = content
+        return sha256(content)
+
+    def answer(self, request: Request) -> Answer:
+        if request.path == "/token":
+            return self._token(request)
+        found = _PATH.fullmatch(request.path)
+        name = found["name"] if found else ""
+        if self.tokens is not None and not self._allowed(request, name):
+            challenge = f'Bearer realm="{self.url}/token?x=1",service="simulator",scope="repository:{name}:pull"'
+            return refusal(401, "UNAUTHORIZED", "authentication required", **{"WWW-Authenticate": challenge})
+        if not found:
+            return json_answer({})
+        if found["kind"] == "manifests":
+            return self._manifest(request, name, found["rest"])
+        if found["rest"].startswith("uploads/"):
+            return self._upload(request, name)
+        return self._blob(request, name, found["rest"])
+
+    def _manifest(self, request: Request, name: str, key: str) -> Answer:
+        if request.method == "PUT":
+            digest = self.add_manifest(name, key, request.body, request.headers["content-type"])
+            return Answer(201, headers={"Docker-Content-Digest": digest})
+        if key not in self.repository(name).manifests:
+            return refusal(404, "MANIFEST_UNKNOWN", f"manifest unknown to {name}")
+        media_type, content = self.repository(name).manifests[key]
+        return Answer(200, content, {"Content-Type": media_type, "Docker-Content-Digest": sha256(content)})
+
+    def _blob(self, request: Request, name: str, digest: str) -> Answer:
+        if digest not in self.repository(name).blobs:
+            return refusal(404, "BLOB_UNKNOWN", "blob unknown to registry")
+        if self.blob_host and request.method == "GET":
+            return Answer(307, headers={"Location": f"{self.blob_host}/store/{digest}?signature=secret"})
+        content = self.repository(name).blobs[digest]
+        if ranged := re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", "")):
+            return Answer(206, content[int(ranged[1]) :])
+        return Answer(200, content)
+
+    def _upload(self, request: Request, name: str) -> Answer:
+        if request.method == "PUT":
+            digest = request.query["digest"][0]
+            if sha256(request.body) != digest or request.query["state"] != ["a b"]:
+                return refusal(400, "DIGEST_INVALID")
+            self.add_blob(name, request.body)
+            return Answer(201, headers={"Docker-Content-Digest": digest})
+        if "mount" in request.query:
+            digest, source = request.query["mount"][0], request.query["from"][0]
+            if self.mounts not in (201, 202):
+                return refusal(self.mounts, "DENIED", "no mounts here")
+            if self.mounts == 201 and digest in self.repository(source).blobs:
+                self.add_blob(name, self.repository(source).blobs[digest])
+                return Answer(201)
+        # Relative, and with a query that must survive.
+        return Answer(202, headers={"Location": f"/v2/{name}/blobs/uploads/{next(self._numbers)}?state=a%20b"})
+
+    def _token(self, request: Request) -> Answer:
+        assert self.tokens is not None
+        form = dict(item.partition("=")[::2] for item in request.body.decode().split("&")) if request.body else {}
+        if request.method == "POST":
+            if self.tokens.identity_tokens is None:
+                return Answer(404)
+            if form["refresh_token"] not in self.tokens.identity_tokens:
+                return json_answer({"details": "invalid refresh token"}, 401)
+            wanted = frozenset(form["scope"].replace("%3A", ":").replace("%2F", "/").replace("%2C", ",").split("+"))
+        else:
+            wanted = frozenset(request.query.get("scope", []))
+            user = self._user(request)
+            if user is None and request.authorization:
+                return json_answer({"details": "incorrect username or password"}, 401)
+            if user is None:
+                wanted = frozenset(scope for scope in wanted if scope.endswith(":pull"))
+        token = f"token-{next(self._numbers)}"
+        self._issued[f"Bearer {token}"] = (wanted, self.tokens.uses)
+        return json_answer({self.tokens.field_name: token, "expires_in": 300})
+
+    def _user(self, request: Request) -> str | None:
+        assert self.tokens is not None
+        scheme, _, encoded = (request.authorization or "").partition(" ")
+        name, _, password = base64.b64decode(encoded).decode().partition(":") if scheme == "Basic" else ("", "", "")
+        return name if name in self.tokens.users and self.tokens.users[name] == password else None
+
+    def _allowed(self, request: Request, name: str) -> bool:
+        scopes, uses = self._issued.get(request.authorization or "", (frozenset[str](), 0))
+        if not uses or not name:
+            return False
+        self._issued[request.authorization or ""] = (scopes, uses - 1)
+        needed = [(name, "pull" if request.method in ("GET", "HEAD") else "push")]
+        needed += [(source, "pull") for source in request.query.get("from", [])]
+        return all(
+            any(s.startswith(f"repository:{wanted}:") and action in s.rpartition(":")[2] for s in scopes)
+            for wanted, action in needed
+        )
