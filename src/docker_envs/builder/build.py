@@ -152,7 +152,8 @@ def _lock(request: BuildRequest, reporter: Reporter) -> tuple[CondaPackage, ...]
         return ()
     if declaration.packages is not None:
         return declaration.packages
-    task = reporter.start("solve", f"{len(declaration.specs)} specs")
+    count = len(declaration.specs)
+    task = reporter.start("solve", f"{count} spec{'s' * (count != 1)}")
     lock = solve(
         declaration.channels,
         declaration.specs,

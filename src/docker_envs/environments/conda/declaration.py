@@ -82,8 +82,13 @@ def read_environment_file(path: Path, text: str) -> Declaration:
     for index, item in enumerate(_list(path, document, "channels")):
         if not isinstance(item, str):
             raise InvalidDeclarationError(str(path), f"channels[{index}]: expected a name or URL, got {item!r}")
-        channels.append(item)
+        channels.append(_beside(path, item))
     return Declaration(tuple(channels), tuple(specs), variables=_variables(path, document), source=str(path))
+
+
+def _beside(path: Path, channel: str) -> str:
+    """A channel; one given as `./…` or `../…` is a directory beside the file that names it, wherever one stands."""
+    return (path.parent / channel).resolve().as_uri() if channel.startswith(("./", "../")) else channel
 
 
 def read_explicit_file(path: Path, text: str) -> Declaration:
