@@ -71,10 +71,10 @@ def read_archive(file: Path | BinaryIO) -> list[NamedImage]:
     if files.has(LAYOUT_FILE) and files.has(INDEX_FILE):
         # The OCI part comes first: it keeps manifests, and the digests of layers as they are stored.
         tags = _tags_by_config(files) if files.has(MANIFEST_FILE) else {}
-        found = read_layout_files(files)
-        return merge_images(
-            [*found, *(NamedImage(each.image, tags.get(each.image.config.digest, ())) for each in found)]
-        )
+        return [
+            named if named.references else NamedImage(named.image, tags.get(named.image.config.digest, ()))
+            for named in read_layout_files(files)
+        ]
     if files.has(MANIFEST_FILE):
         layers = ArchivedLayers(files)
         return merge_images(_read_image(files, entry, layers) for entry in _manifest_entries(files))
