@@ -134,7 +134,7 @@ class Engine:
 
     def _load(self, content: Iterable[bytes], action: str) -> list[str]:
         with _engine_errors(action):
-            events = self._api.load_image(content)  # type: ignore[no-untyped-call]
+            events = self._api.load_image(content, quiet=False)  # type: ignore[no-untyped-call]
             lines = self._follow("loading", events, action)
         return [line.partition(": ")[2].strip() for line in lines if line.startswith("Loaded image")]
 

@@ -1,0 +1,163 @@
+"""What skopeo, umoci and the engine say about archives and layouts that we wrote, and we about theirs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from docker_envs.archive.compression import CompressionSetting
+from docker_envs.oci import edit
+from docker_envs.transports.docker_archive import read_archive, write_archive
+from docker_envs.transports.layout import read_layout, write_layout
+from docker_envs.validate import validate_image
+from tests.base_image import CMD, ENV, LABELS
+from tests.images import flattened, make_layer, named
+from tests.oracle import read_tree
+from tests.services import require_programs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from docker_envs.oci.image import Image
+    from tests.base_image import BaseImage
+    from tests.services import Engine
+
+ADDED = {"etc/layer": b"added\n", "srv/added.txt": b"added\n"}
+NAME = "127.0.0.1:5000/team/app:1"
+
+
+def skopeo(*arguments: str | Path) -> bytes:
+    require_programs("skopeo")
+    command = ["skopeo", "--insecure-policy", *map(str, arguments)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+
+
+def extended(base_layout: Path, compression: str = "gzip") -> Image:
+    (base,) = read_layout(base_layout, reference="single")
+    layer = make_layer(ADDED, CompressionSetting.parse(compression) if compression != "gzip" else None)
+    return edit.append_layer(base.image, layer, history={"created_by": "the test"})
+
+
+@pytest.fixture
+def written(base_layout: Path, tmp_path: Path) -> Path:
+    write_archive([named(extended(base_layout), NAME)], tmp_path / "app.tar")
+    return tmp_path / "app.tar"
+
+
+@pytest.mark.parametrize("source", ["docker-archive", "oci-archive"])
+@pytest.mark.parametrize("compression", ["gzip", "none"])
+def test_skopeo_copies_our_archives(base_layout: Path, tmp_path: Path, source: str, compression: str) -> None:
+    image = extended(base_layout, compression)
+    write_archive([named(image, NAME)], tmp_path / "app.tar")
+    suffix = {"docker-archive": NAME, "oci-archive": "1"}[source]
+    skopeo("copy", "-q", f"{source}:{tmp_path}/app.tar:{suffix}", f"oci:{tmp_path}/copy:x")
+    (copied,) = read_layout(tmp_path / "copy", reference="x")
+    validate_image(copied.image)
+    assert copied.image.config.diff_ids == image.config.diff_ids
+    assert flattened(copied.image) == flattened(image)
+    assert copied.image.config.container["Cmd"] == list(CMD)
+    if source == "oci-archive" and compression == "gzip":  # skopeo compresses what is not
+        assert copied.image.manifest.raw == image.manifest.raw
+
+
+def test_skopeo_copies_zstd_from_our_oci_archives(base_layout: Path, tmp_path: Path) -> None:
+    image = extended(base_layout, "zstd")
+    write_archive([named(image, NAME)], tmp_path / "app.tar")
+    skopeo("copy", "-q", f"oci-archive:{tmp_path}/app.tar:1", f"oci:{tmp_path}/copy:x")
+    assert read_layout(tmp_path / "copy")[0].image.digest == image.digest
+
+
+@pytest.mark.parametrize("docker", [False, True], ids=["oci", "docker"])
+def test_skopeo_inspects_what_we_write(base_layout: Path, tmp_path: Path, docker: bool) -> None:
+    image = extended(base_layout)
+    if docker:
+        write_layout(tmp_path / "first", [named(image, NAME)])
+        skopeo("copy", "-q", "--format=v2s2", f"oci:{tmp_path}/first:1", f"dir:{tmp_path}/dir")
+        skopeo("copy", "-q", f"dir:{tmp_path}/dir", f"docker-archive:{tmp_path}/docker.tar:{NAME}")
+        image = read_archive(tmp_path / "docker.tar")[0].image
+    write_layout(tmp_path / "layout", [named(image, NAME)])
+    write_archive([named(image, NAME)], tmp_path / "app.tar")
+    for place in (
+        f"oci:{tmp_path}/layout:1",
+        f"oci-archive:{tmp_path}/app.tar:1",
+        f"docker-archive:{tmp_path}/app.tar",
+    ):
+        config: Any = json.loads(skopeo("inspect", "--config", place))
+        assert config["config"]["Env"] == list(ENV)
+        assert config["config"]["Labels"] == LABELS
+        assert config["rootfs"]["diff_ids"] == list(image.config.diff_ids)
+        assert len(json.loads(skopeo("inspect", place))["Layers"]) == 4
+
+
+@pytest.mark.parametrize("how", ["directory", "archive"])
+def test_umoci_unpacks_what_we_write(base_layout: Path, tmp_path: Path, written: Path, how: str) -> None:
+    require_programs("umoci")
+    if how == "archive":
+        skopeo("copy", "-q", f"oci-archive:{written}:1", f"oci:{tmp_path}/layout:1")
+    else:
+        write_layout(tmp_path / "layout", [named(extended(base_layout), NAME)])
+    command = ["umoci", "unpack", "--image", f"{tmp_path}/layout:1", f"{tmp_path}/bundle"]
+    subprocess.run(command, check=True, capture_output=True)
+    tree = read_tree(tmp_path / "bundle/rootfs")
+    assert (tmp_path / "bundle/rootfs/etc/layer").read_bytes() == b"added\n"
+    assert "etc/doomed" not in tree
+    assert tree["tmp"].mode == 0o1777
+
+
+def test_we_add_to_layouts_of_others_and_they_to_ours(base_layout: Path, tmp_path: Path) -> None:
+    path = tmp_path / "layout"
+    skopeo("copy", "-q", f"oci:{base_layout}:single", f"oci:{path}:theirs")
+    write_layout(path, [named(extended(base_layout), NAME)])
+    skopeo("copy", "-q", f"oci:{path}:1", f"oci:{path}:again")
+    digests = {name: read_layout(path, reference=name)[0].image.digest for name in ("theirs", "1", "again")}
+    assert digests["1"] == digests["again"] != digests["theirs"]
+    for each in read_layout(path):
+        validate_image(each.image)
+
+
+@pytest.mark.parametrize("target", ["docker-archive", "oci-archive"])
+def test_we_read_what_skopeo_writes(base_layout: Path, tmp_path: Path, target: str) -> None:
+    skopeo("copy", "-q", f"oci:{base_layout}:single", f"{target}:{tmp_path}/theirs.tar:{NAME}")
+    (theirs,) = read_archive(tmp_path / "theirs.tar")
+    (base,) = read_layout(base_layout, reference="single")
+    assert theirs.references == named(base.image, NAME).references
+    assert theirs.image.config.diff_ids == base.image.config.diff_ids
+    assert flattened(theirs.image) == flattened(base.image)
+    validate_image(theirs.image)
+
+
+def test_the_engine_loads_and_runs_our_archives(engine: Engine, written: Path) -> None:
+    with written.open("rb") as file:
+        (loaded,) = engine.client.images.load(file)
+    (image,) = read_archive(written)
+    assert loaded.id == image.image.config.digest
+    assert loaded.tags == [NAME]
+    script = "cat /etc/layer /srv/added.txt /srv/second.txt; test -e /etc/doomed || echo gone; echo $FIXTURE"
+    assert engine.run(NAME, "/bin/sh", "-c", script) == "added\nadded\nsecond\ngone\nbase image\n"
+
+
+def test_several_images_in_one_file(engine: Engine, base_layout: Path, tmp_path: Path) -> None:
+    (base,) = read_layout(base_layout, reference="single")
+    images = [named(base.image, "several/base:1"), named(extended(base_layout), "several/app:1", "several/app:2")]
+    write_archive(images, tmp_path / "images.tar")
+    with (tmp_path / "images.tar").open("rb") as file:
+        loaded = engine.client.images.load(file)
+    assert {tag for image in loaded for tag in image.tags} >= {"several/base:1", "several/app:1", "several/app:2"}
+    assert engine.run("several/base:1", "cat", "/etc/layer") == "third\n"
+    assert engine.run("several/app:2", "cat", "/etc/layer") == "added\n"
+
+
+def test_a_file_that_the_engine_saved(engine: Engine, base_image: BaseImage, tmp_path: Path) -> None:
+    engine.client.images.pull(base_image.oci)
+    image = engine.client.images.get(base_image.oci)
+    with (tmp_path / "saved.tar").open("wb") as file:
+        for chunk in image.save(named=True):
+            file.write(chunk)
+    (saved,) = read_archive(tmp_path / "saved.tar")
+    assert [reference.familiar for reference in saved.references] == [base_image.oci]
+    assert saved.image.config.digest == image.id
+    assert flattened(saved.image)["etc/layer"] == b"third\n"
+    validate_image(saved.image)
