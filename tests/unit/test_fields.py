@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DIGEST = Digest.of(b"")
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
-    st.one_of(
-        st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.floats(allow_nan=False, allow_infinity=False), st.text()
-    ),
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.text(), FLOATS),
     lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
     max_leaves=10,
 )  # fmt: skip
