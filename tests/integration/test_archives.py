@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from docker_envs.archive.compression import CompressionSetting
-from docker_envs.oci import edit
+from docker_envs.oci import edit, media_types
+from docker_envs.oci.reference import Reference
 from docker_envs.transports.docker_archive import read_archive, write_archive
 from docker_envs.transports.layout import read_layout, write_layout
+from docker_envs.transports.registry import RegistryClient
 from docker_envs.validate import validate_image
 from tests.base_image import CMD, ENV, LABELS
 from tests.images import flattened, make_layer, named
@@ -70,14 +72,11 @@ def test_skopeo_copies_zstd_from_our_oci_archives(base_layout: Path, tmp_path: P
     assert read_layout(tmp_path / "copy")[0].image.digest == image.digest
 
 
-@pytest.mark.parametrize("docker", [False, True], ids=["oci", "docker"])
-def test_skopeo_inspects_what_we_write(base_layout: Path, tmp_path: Path, docker: bool) -> None:
-    image = extended(base_layout)
-    if docker:
-        write_layout(tmp_path / "first", [named(image, NAME)])
-        skopeo("copy", "-q", "--format=v2s2", f"oci:{tmp_path}/first:1", f"dir:{tmp_path}/dir")
-        skopeo("copy", "-q", f"dir:{tmp_path}/dir", f"docker-archive:{tmp_path}/docker.tar:{NAME}")
-        image = read_archive(tmp_path / "docker.tar")[0].image
+@pytest.mark.parametrize("shape", ["oci", "docker"])
+def test_skopeo_and_umoci_take_images_of_both_formats(base_image: BaseImage, tmp_path: Path, shape: str) -> None:
+    base = RegistryClient().image(Reference.parse(getattr(base_image, shape)))
+    image = edit.append_layer(base, make_layer(ADDED), history={"created_by": "the test"})
+    assert media_types.is_docker(image.manifest.media_type) == (shape == "docker")
     write_layout(tmp_path / "layout", [named(image, NAME)])
     write_archive([named(image, NAME)], tmp_path / "app.tar")
     for place in (
@@ -90,6 +89,10 @@ def test_skopeo_inspects_what_we_write(base_layout: Path, tmp_path: Path, docker
         assert config["config"]["Labels"] == LABELS
         assert config["rootfs"]["diff_ids"] == list(image.config.diff_ids)
         assert len(json.loads(skopeo("inspect", place))["Layers"]) == 4
+    require_programs("umoci")
+    command = ["umoci", "unpack", "--image", f"{tmp_path}/layout:1", f"{tmp_path}/bundle"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert (tmp_path / "bundle/rootfs/etc/layer").read_bytes() == b"added\n"
 
 
 @pytest.mark.parametrize("how", ["directory", "archive"])

@@ -37,6 +37,7 @@ from docker_envs.transports.layout_content import (
     blob_path,
     image_blobs,
     index_entries,
+    layout_images,
     merge_images,
 )
 
@@ -154,15 +155,16 @@ def write_archive_stream(images: Sequence[NamedImage], sink: ByteSink) -> None:
 def iter_archive(images: Sequence[NamedImage]) -> Iterator[bytes]:
     """The bytes of an archive of images: a function of the images, their order and their names alone.
 
-    Layers are carried as they are stored, each blob once; a foreign layer that cannot be had is left out. It loads
-    with `docker load`, `podman load`, `ctr image import`, and `skopeo copy docker-archive:` and `oci-archive:`.
+    Layers are carried as they are stored, each blob once; a foreign layer that cannot be had is left out. Manifests in
+    Docker's format become OCI's. It loads with `docker load`, `podman load`, `ctr image import`, and `skopeo copy
+    docker-archive:` and `oci-archive:`.
 
     Raises:
         VerificationError: A layer is not what its descriptor says; what came so far must be discarded.
 
     Cost: one read of every layer; memory is bounded by a buffer.
     """
-    images = merge_images(images)
+    images = layout_images(images)
     blobs = image_blobs(named.image for named in images)
     index = Index.make(index_entries(images))
     for name, content in (

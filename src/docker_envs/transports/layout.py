@@ -40,6 +40,7 @@ from docker_envs.transports.layout_content import (
     blob_path,
     image_blobs,
     index_entries,
+    layout_images,
     merge_images,
 )
 
@@ -201,19 +202,17 @@ def write_layout(path: Path, images: Sequence[NamedImage]) -> None:
     """Write images into a directory, which is made, or is a layout already and keeps what it has.
 
     Blobs are added first and `index.json` is replaced last, by one rename. An entry with the same `ref.name` (the tag)
-    gives way. If anything fails, the directory is as it was before. Writers wait for one another.
+    gives way. Manifests in Docker's format become OCI's. If anything fails, the directory is as it was before. Writers
+    wait for one another.
 
     Raises:
         InvalidInputError: Two of the images have the same tag, or the directory holds something else.
         VerificationError: A blob is not what its descriptor says.
         StorageError: The directory cannot be written.
     """
-    entries = index_entries(merge_images(images))
-    tags = [tag for entry in entries if (tag := entry.annotations.get(REF_NAME_ANNOTATION))]
-    if repeated := next((tag for tag in tags if tags.count(tag) > 1), None):
-        raise InvalidInputError(
-            f"two images are to be called `{repeated}` in the layout `{path}`", hint="give them different tags"
-        )
+    images = layout_images(images)
+    entries = index_entries(images)
+    _check_tags(entries, path)
     with storage_errors("write", path):
         is_new = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
@@ -243,6 +242,14 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _check_tags(entries: Sequence[Descriptor], path: Path) -> None:
+    tags = [tag for entry in entries if (tag := entry.annotations.get(REF_NAME_ANNOTATION))]
+    if repeated := next((tag for tag in tags if tags.count(tag) > 1), None):
+        raise InvalidInputError(
+            f"two images are to be called `{repeated}` in the layout `{path}`", hint="give them different tags"
+        )
 
 
 def _existing_index(path: Path) -> JsonObject:

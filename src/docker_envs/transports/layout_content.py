@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from docker_envs.errors import TransportError
 from docker_envs.fields import canonical_json
-from docker_envs.oci import media_types
+from docker_envs.oci import edit, media_types
 from docker_envs.oci.image import NamedImage
 
 if TYPE_CHECKING:
@@ -84,6 +84,15 @@ def _name_annotations(reference: Reference) -> dict[str, str]:
     if reference.tag is None:
         return {NAME_ANNOTATION: str(reference)}
     return {NAME_ANNOTATION: f"{reference.name}:{reference.tag}", REF_NAME_ANNOTATION: reference.tag}
+
+
+def layout_images(images: Iterable[NamedImage]) -> list[NamedImage]:
+    """Images as layouts hold them: in OCI's format, each manifest once.
+
+    An image in Docker's format gets another manifest, and keeps its config and all blobs: skopeo and umoci find no
+    other manifests than OCI's in a layout.
+    """
+    return merge_images(NamedImage(edit.to_oci(named.image), named.references) for named in images)
 
 
 def merge_images(images: Iterable[NamedImage]) -> list[NamedImage]:

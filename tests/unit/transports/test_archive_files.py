@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import os
+import resource
 import sys
 import tarfile
 import threading
@@ -259,6 +260,18 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         TarFiles(tmp_path / "gone.tar")
     with pytest.raises(StorageError, match="is a directory"):
         TarFiles(tmp_path)
+
+
+def test_a_disk_too_full_to_decompress(tmp_path: Path) -> None:
+    path = tmp_path / "file.tar.gz"
+    path.write_bytes(gzip.compress(tar_bytes(MEMBERS)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(StorageError, match=r"cannot unpack .*file\.tar\.gz"):
+            TarFiles(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_files_below_a_directory(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.errors import DockerEnvsError, NotFoundError, StorageError
 from docker_envs.errors import VerificationError as NotVerifiedError
+from docker_envs.oci import edit
 from docker_envs.oci.image import NamedImage
 from docker_envs.oci.reference import Reference
 from docker_envs.transports.docker_archive import read_archive, write_archive
@@ -54,7 +55,8 @@ NAMES = st.lists(
 def test_reading_gives_what_was_written(images: list[tuple[Any, list[str], bool]]) -> None:
     written: dict[str, NamedImage] = {}
     for layers, names, docker in images:
-        image = make_image(*layers, docker=docker)
+        # Docker's manifests become OCI's.
+        image = edit.to_oci(make_image(*layers, docker=docker))
         known = written[image.digest].references if image.digest in written else ()
         written[image.digest] = NamedImage(image, tuple(dict.fromkeys((*known, *named(image, *names).references))))
     if not written:

@@ -18,7 +18,7 @@ from docker_envs.errors import (
     StorageError,
     VerificationError,
 )
-from docker_envs.oci.image import Image, NamedImage
+from docker_envs.oci import media_types
 from docker_envs.transports.docker_archive import write_archive
 from docker_envs.transports.layout import read_layout, write_layout
 from docker_envs.validate import validate_image
@@ -26,6 +26,8 @@ from tests.images import make_image, make_layer, named
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from docker_envs.oci.image import Image
 
 ONE, TWO = make_image({"a": b"1"}), make_image({"a": b"1"}, {"a": b"2"})
 
@@ -38,14 +40,22 @@ def names(path: Path) -> list[list[str]]:
     return [[reference.familiar for reference in each.references] for each in read_layout(path)]
 
 
-@pytest.mark.parametrize("docker", [False, True], ids=["oci", "docker"])
-def test_reading_gives_what_was_written(tmp_path: Path, docker: bool) -> None:
-    image = make_image({"a": b"1"}, {"a": b"2"}, docker=docker)
-    write_layout(tmp_path / "new/layout", [named(image, "127.0.0.1:5000/app:1")])
+def test_reading_gives_what_was_written(tmp_path: Path) -> None:
+    write_layout(tmp_path / "new/layout", [named(TWO, "127.0.0.1:5000/app:1")])
     (found,) = read_layout(tmp_path / "new/layout")
-    assert found == NamedImage(found.image, named(image, "127.0.0.1:5000/app:1").references)
-    assert found.image.manifest.raw == image.manifest.raw
-    assert found.image.media_type == image.media_type
+    assert found.references == named(TWO, "127.0.0.1:5000/app:1").references
+    assert found.image.manifest.raw == TWO.manifest.raw
+    assert found.image.config.raw == TWO.config.raw
+    validate_image(found.image)
+
+
+def test_manifests_in_dockers_format_become_ocis(tmp_path: Path) -> None:
+    image = make_image({"a": b"1"}, docker=True)
+    write_layout(tmp_path / "layout", [named(image), named(ONE)])
+    (found,) = read_layout(tmp_path / "layout")
+    assert found.image.media_type == media_types.OCI_MANIFEST
+    assert found.image.config.raw == image.config.raw
+    assert [layer.digest for layer in found.image.layers] == [layer.digest for layer in image.layers]
     validate_image(found.image)
 
 
