@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ from docker_envs.planner.plan import Plan, PlannedPackage, make_plan
 from docker_envs.report import SILENT, Reporter
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from docker_envs.oci.layer import Layer
     from docker_envs.planner.plan import PlannedLayer
 
-#: Packages that are downloaded at once.
+#: Packages that are downloaded, and layers that are uploaded, at once.
 _DOWNLOADS = 8
+_UPLOADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,11 @@ def _report(plan: Plan, reporter: Reporter) -> None:
 
 
 def _make_layers(request: BuildRequest, prepared: Prepared, delivery: Delivery, reporter: Reporter) -> list[Layer]:
-    workers = cores()
-    with ThreadPoolExecutor(workers) as executor:
+    # Uploads wait for the network, so they get threads of their own while no more layers are made at once than there
+    # are cores.
+    making = threading.Semaphore(cores())
+    uploads = _UPLOADS if request.destinations.push else 0
+    with ThreadPoolExecutor(cores()) as executor:
         maker = LayerMaker(
             LayerStore(request.cache / "layers"),
             prepared.archives,
@@ -190,11 +194,12 @@ def _make_layers(request: BuildRequest, prepared: Prepared, delivery: Delivery, 
         )
 
         def make(planned: PlannedLayer, cancelled: threading.Event) -> Layer:
-            layer = maker.layer(planned, cancelled)
-            delivery.begin(layer)
+            with making:
+                layer = maker.layer(planned, cancelled)
+            delivery.begin(layer, cancelled)
             return layer
 
-        return map_parallel(make, prepared.plan.layers, workers=workers, cost=lambda planned: planned.size)
+        return map_parallel(make, prepared.plan.layers, workers=cores() + uploads, cost=lambda planned: planned.size)
 
 
 def _assemble(request: BuildRequest, prepared: Prepared, layers: list[Layer]) -> Image:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from docker_envs.oci.image import NamedImage
 
 if TYPE_CHECKING:
+    import threading
+
     from docker_envs.builder.request import Destinations
     from docker_envs.oci.image import Image
     from docker_envs.oci.layer import Layer
@@ -46,10 +48,10 @@ class Delivery:
         """Open an http(s) URL for reading."""
         return self.http.open(url)
 
-    def begin(self, layer: Layer) -> None:
+    def begin(self, layer: Layer, cancelled: threading.Event) -> None:
         """A layer is ready: registries may have it while others are made."""
         for target in self._destinations.push:
-            self.registry.push_layer(layer, target)
+            self.registry.push_layer(layer, target, cancelled=cancelled)
 
     def deliver(self, image: Image) -> None:
         """Bring the whole image everywhere.

@@ -184,7 +184,11 @@ class RegistryClient:
         if self._has(repository, place, image.digest):
             self._reporter.start("push", str(target)).finish(EXISTS)
             return image.digest
-        missing = {layer.digest: layer for layer in image.layers if not media_types.is_foreign(layer.media_type)}
+        missing = {
+            layer.digest: layer
+            for layer in image.layers
+            if not media_types.is_foreign(layer.media_type) and not self._uploader.has_pushed(layer.digest, target)
+        }
 
         def job(layer: Layer, cancelled: threading.Event) -> None:
             self.push_layer(layer, target, cancelled=cancelled)

@@ -73,6 +73,12 @@ class BlobUploader:
         self._rule = rule
         # Pairs of repositories that the registry refused to mount between.
         self._no_mounts: set[tuple[Reference, str]] = set()
+        # Blobs that repositories have for sure, since they were pushed or asked for here.
+        self._present: set[tuple[str, Digest]] = set()
+
+    def has_pushed(self, digest: Digest, target: Reference) -> bool:
+        """Whether this uploader brought a blob into a repository, or found it there."""
+        return (target.name, digest) in self._present
 
     def push(
         self, blob: Upload, target: Reference, *, task: Task | None = None, cancelled: threading.Event | None = None
@@ -92,6 +98,11 @@ class BlobUploader:
             VerificationError: The bytes are not those of the digest; the registry keeps nothing.
             TransportError: The registry refused, or the connection broke too often.
         """
+        outcome = self._push(blob, target, task, cancelled)
+        self._present.add((target.name, blob.digest))
+        return outcome
+
+    def _push(self, blob: Upload, target: Reference, task: Task | None, cancelled: threading.Event | None) -> str:
         repository = self._session.repository(target, push=True)
         with repository.request("HEAD", f"blobs/{blob.digest}", expected=(200, 404)) as response:
             if response.status == 200:
