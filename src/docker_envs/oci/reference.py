@@ -77,6 +77,8 @@ class Reference:
         if self.registry != DOCKER_HUB:
             return self.name
         head, _, rest = self.repository.partition("/")
+        if _is_host(head):
+            return self.name  # else it would be read as a registry
         return rest if head == "library" and "/" not in rest else self.repository
 
     @property
@@ -122,13 +124,17 @@ def _split_tag(name: str) -> tuple[str, str | None]:
 
 def _split_registry(name: str) -> tuple[str, str]:
     host, slash, rest = name.partition("/")
-    if not slash or not ("." in host or ":" in host or host == "localhost" or host != host.lower()):
+    if not slash or not _is_host(host):
         host, rest = DOCKER_HUB, name
     if host in _HUB_ALIASES:
         host = DOCKER_HUB
     if host == DOCKER_HUB and "/" not in rest:
         rest = f"library/{rest}"
     return host, rest
+
+
+def _is_host(component: str) -> bool:
+    return "." in component or ":" in component or component == "localhost" or component != component.lower()
 
 
 def _check(text: str, registry: str, repository: str, tag: str | None) -> None:
