@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from docker_envs.errors import InvalidInputError
 
 _SUFFIXES = (".conda", ".tar.bz2")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@]*@|/t/[^/]+(?=/)")
+_CREDENTIALS = re.compile(r"(?<=://)[^/]*@|/t/[^/]+(?=/)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class CondaPackage:
         """
         parts = urlsplit(_CREDENTIALS.sub("", self.url))
         if parts.scheme == "file":
-            return f"file:///{'/'.join(PurePosixPath(parts.path).parts[-3:])}".replace("////", "///")
+            return f"file:///{'/'.join(PurePosixPath(parts.path).parts[-3:]).lstrip('/')}"
         return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
 
     @property
