@@ -61,17 +61,23 @@ class Delivery:
         """
         destinations = self._destinations
         named = NamedImage(image, destinations.names)
+        size = sum(layer.size for layer in image.layers)
         if destinations.archive is not None:
             from docker_envs.transports.docker_archive import write_archive
 
-            write_archive([named], destinations.archive)
+            task = self._reporter.start("write", str(destinations.archive), size)
+            write_archive([named], destinations.archive, task=task)
+            task.finish()
         if destinations.layout is not None:
             from docker_envs.transports.layout import write_layout
 
-            write_layout(destinations.layout, [named])
+            task = self._reporter.start("write", str(destinations.layout), size)
+            write_layout(destinations.layout, [named], task=task)
+            task.finish()
         for target in destinations.push:
             self.registry.push_image(image, target)
         if destinations.load:
             from docker_envs.transports.engine import Engine
 
-            Engine().load([named])
+            with Engine(reporter=self._reporter) as engine:
+                engine.load([named])

@@ -1,7 +1,7 @@
 """A content-addressed store of blobs in a directory, safe for many processes at once.
 
-A blob appears under its digest by one rename, after all of it was written, verified and flushed: whoever sees the name may
-trust the bytes, and a crash leaves at most a temporary file.
+A blob appears under its digest by one rename, after all of it was written, verified and flushed: whoever sees the name
+may trust the bytes, and a crash leaves at most a temporary file.
 """
 
 from __future__ import annotations

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docker_envs.oci.layer import Layer
+    from docker_envs.report import Task
     from docker_envs.streams import ByteSink
 
 MANIFEST_FILE = "manifest.json"
@@ -140,16 +141,18 @@ def _foreign_descriptors(entry: Fields) -> dict[str, Descriptor]:
     return {diff_id: Descriptor.from_fields(sources.object(diff_id)) for diff_id in sources.document}
 
 
-def write_archive(images: Sequence[NamedImage], path: Path) -> None:
+def write_archive(images: Sequence[NamedImage], path: Path, *, task: Task | None = None) -> None:
     """Write images into one file, which appears when it is complete; see `iter_archive`."""
     with atomic_file(path) as file:
-        write_archive_stream(images, file)
+        write_archive_stream(images, file, task=task)
 
 
-def write_archive_stream(images: Sequence[NamedImage], sink: ByteSink) -> None:
-    """Write an archive of images to a stream; see `iter_archive`."""
+def write_archive_stream(images: Sequence[NamedImage], sink: ByteSink, *, task: Task | None = None) -> None:
+    """Write an archive of images to a stream, and tell `task` of every byte; see `iter_archive`."""
     for piece in iter_archive(images):
         sink.write(piece)
+        if task is not None:
+            task.advance(len(piece))
 
 
 def iter_archive(images: Sequence[NamedImage]) -> Iterator[bytes]:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from docker_envs.fields import JsonObject
     from docker_envs.oci.descriptor import Descriptor, Platform
+    from docker_envs.report import Task
 
 _MAX_DEPTH = 8
 _CONFIGS = frozenset({media_types.OCI_CONFIG, media_types.DOCKER_CONFIG})
@@ -198,12 +199,12 @@ def foreign_layer(descriptor: Descriptor, diff_id: Digest, source: str) -> Layer
     return Layer(descriptor, diff_id, refuse)
 
 
-def write_layout(path: Path, images: Sequence[NamedImage]) -> None:
+def write_layout(path: Path, images: Sequence[NamedImage], *, task: Task | None = None) -> None:
     """Write images into a directory, which is made, or is a layout already and keeps what it has.
 
     Blobs are added first and `index.json` is replaced last, by one rename. An entry with the same `ref.name` (the tag)
     gives way. Manifests in Docker's format become OCI's. If anything fails, the directory is as it was before. Writers
-    wait for one another.
+    wait for one another. `task` is told of every byte, written or there already.
 
     Raises:
         InvalidInputError: Two of the images have the same tag, or the directory holds something else.
@@ -223,7 +224,7 @@ def write_layout(path: Path, images: Sequence[NamedImage]) -> None:
                 document = _existing_index(path)
             added: list[Path] = []
             try:
-                _add_blobs(BlobStore(path), image_blobs(named.image for named in images), added)
+                _add_blobs(BlobStore(path), image_blobs(named.image for named in images), added, task)
                 _write_file(path / LAYOUT_FILE, LAYOUT_CONTENT)
                 _write_file(path / INDEX_FILE, canonical_json(_merged_index(document, entries)))
             except BaseException:
@@ -276,12 +277,14 @@ def _key(entry: JsonObject) -> str:
     return name or str(entry["digest"])
 
 
-def _add_blobs(store: BlobStore, blobs: Iterable[Blob], added: list[Path]) -> None:
+def _add_blobs(store: BlobStore, blobs: Iterable[Blob], added: list[Path], task: Task | None) -> None:
     for blob in blobs:
         if not store.has(blob.digest):
             with blob.open() as stream:
                 source = f"blob {blob.digest.short}"
                 added.append(store.add(blob.digest, stream, source=source, size=blob.size))
+        if task is not None:
+            task.advance(blob.size)
 
 
 def _write_file(path: Path, content: bytes) -> None:
