@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.build --environment FILE [--registry HOST:PORT] [--base NAME:TAG] [--runs N]
 
 - docker-envs: `docker-envs build … --push`, with an empty cache.
-- directory: rattler installs into a directory, `tar | gzip -1` makes one layer of it, skopeo pushes.
+- directory: rattler installs into a directory, `tar` and `gzip -1` make one layer of it, skopeo pushes.
 - docker build: rattler installs in a build stage, whose result is copied onto the base, `docker push`.
 
 All three read the same local channel and push to the same local registry, each to a repository of its own that does not
@@ -143,7 +143,7 @@ def main() -> None:
         urls = lock(options.environment, work)
         jobs: dict[str, Callable[[str, Path], Measured]] = {
             "docker-envs": lambda target, folder: ours(options.environment, base, target, folder),
-            "directory + tar | gzip -1 + skopeo": lambda target, folder: directory(urls, base, target, folder),
+            "directory, tar, gzip -1, skopeo": lambda target, folder: directory(urls, base, target, folder),
         }
         if not options.skip_docker_build:
             builder = prepare_builder(base, work / "builder")

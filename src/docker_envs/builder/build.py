@@ -86,6 +86,7 @@ def build(request: BuildRequest, *, reporter: Reporter = SILENT) -> BuildResult:
     """
     start = time.monotonic()
     delivery = Delivery(request.destinations, plain_http=request.plain_http, reporter=reporter)
+    delivery.check()
     prepared = _prepare(request, delivery, reporter)
     layers = _make_layers(request, prepared, delivery, reporter)
     image = _assemble(request, prepared, layers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from docker_envs.errors import InvalidInputError
 from docker_envs.oci.image import NamedImage
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from docker_envs.oci.layer import Layer
     from docker_envs.report import Reporter
     from docker_envs.streams import ByteSource
+    from docker_envs.transports.engine import Engine
     from docker_envs.transports.http import HttpClient
     from docker_envs.transports.registry import RegistryClient
 
@@ -43,6 +45,32 @@ class Delivery:
         from docker_envs.transports.registry import RegistryClient
 
         return RegistryClient(http=self.http, plain_http=self._plain_http, reporter=self._reporter)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The local engine.
+
+        Raises:
+            EngineError: None answers.
+        """
+        from docker_envs.transports.engine import Engine
+
+        return Engine(reporter=self._reporter)
+
+    def check(self) -> None:
+        """Find out what can be known to fail before any work is done.
+
+        Raises:
+            InvalidInputError: A file is to be written where a directory is, or the other way round.
+            EngineError: No engine answers.
+        """
+        archive, layout = self._destinations.archive, self._destinations.layout
+        if archive is not None and archive.is_dir():
+            raise InvalidInputError(f"cannot write the archive `{archive}`: it is a directory")
+        if layout is not None and layout.exists() and not layout.is_dir():
+            raise InvalidInputError(f"cannot write the layout `{layout}`: it is no directory")
+        if self._destinations.load:
+            self.engine  # noqa: B018 - made, so asked
 
     def open_url(self, url: str) -> ByteSource:
         """Open an http(s) URL for reading."""
@@ -77,7 +105,4 @@ class Delivery:
         for target in destinations.push:
             self.registry.push_image(image, target)
         if destinations.load:
-            from docker_envs.transports.engine import Engine
-
-            with Engine(reporter=self._reporter) as engine:
-                engine.load([named])
+            self.engine.load([named])

@@ -10,8 +10,6 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.errors import InvalidDeclarationError, InvalidInputError
 
@@ -117,6 +115,8 @@ def read_explicit_file(path: Path, text: str) -> Declaration:
 
 
 def _parse_yaml(path: Path, text: str) -> dict[str, Any]:
+    import yaml
+
     try:
         document = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:

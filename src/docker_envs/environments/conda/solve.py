@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +44,8 @@ def solve(
         SolveError: No set of packages fits; the message is the solver's explanation.
         TransportError: A channel cannot be reached.
     """
+    import asyncio
+
     import rattler
     from rattler import exceptions
 
