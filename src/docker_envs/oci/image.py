@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from docker_envs.oci import media_types
 from docker_envs.oci.config import ImageConfig, check_layer_count
 from docker_envs.oci.descriptor import Descriptor, Platform
-from docker_envs.oci.manifest import Manifest
+from docker_envs.oci.manifest import Index, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,12 +71,38 @@ class Image:
         return self.config.platform
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NamedImage:
-    """An image with the names it has or shall have in an archive, layout or engine."""
+    """An image with the names it has or shall have in an archive, layout, engine or registry.
+
+    Attributes:
+        image: The image.
+        references: Its names.
+        variants: The same for other platforms; with any, the names stand for an index of all.
+    """
 
     image: Image
     references: tuple[Reference, ...] = ()
+    variants: tuple[Image, ...] = ()
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """All platforms' images."""
+        return (self.image, *self.variants)
+
+    @cached_property
+    def index(self) -> Index | None:
+        """The index of all platforms' images; None for a single one."""
+        if not self.variants:
+            return None
+        return Index.make([replace(image.manifest.descriptor, platform=image.platform) for image in self.images])
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """Descriptor of what the names stand for: index or manifest."""
+        if self.index is not None:
+            return self.index.descriptor
+        return replace(self.image.manifest.descriptor, platform=self.image.platform)
 
 
 def scratch(platform: Platform) -> Image:

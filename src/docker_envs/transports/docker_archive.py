@@ -160,7 +160,7 @@ def iter_archive(images: Sequence[NamedImage]) -> Iterator[bytes]:
 
     Layers are carried as they are stored, each blob once; a foreign layer that cannot be had is left out. Manifests in
     Docker's format become OCI's. It loads with `docker load`, `podman load`, `ctr image import`, and `skopeo copy
-    docker-archive:` and `oci-archive:`.
+    docker-archive:` and `oci-archive:`. Of an image for several platforms, readers that know no index see the first.
 
     Raises:
         VerificationError: A layer is not what its descriptor says; what came so far must be discarded.
@@ -168,7 +168,7 @@ def iter_archive(images: Sequence[NamedImage]) -> Iterator[bytes]:
     Cost: one read of every layer; memory is bounded by a buffer.
     """
     images = layout_images(images)
-    blobs = image_blobs(named.image for named in images)
+    blobs = image_blobs(images)
     index = Index.make(index_entries(images))
     for name, content in (
         (LAYOUT_FILE, LAYOUT_CONTENT),

@@ -224,7 +224,7 @@ def write_layout(path: Path, images: Sequence[NamedImage], *, task: Task | None 
                 document = _existing_index(path)
             added: list[Path] = []
             try:
-                _add_blobs(BlobStore(path), image_blobs(named.image for named in images), added, task)
+                _add_blobs(BlobStore(path), image_blobs(images), added, task)
                 _write_file(path / LAYOUT_FILE, LAYOUT_CONTENT)
                 _write_file(path / INDEX_FILE, canonical_json(_merged_index(document, entries)))
             except BaseException:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from docker_envs.digest import Digest
     from docker_envs.oci.descriptor import Descriptor
-    from docker_envs.oci.image import Image
     from docker_envs.oci.layer import Layer
     from docker_envs.oci.reference import Reference
     from docker_envs.streams import ByteSource
@@ -49,17 +48,23 @@ class Blob:
     open: Callable[[], ByteSource]
 
 
-def image_blobs(images: Iterable[Image]) -> list[Blob]:
+def image_blobs(images: Iterable[NamedImage]) -> list[Blob]:
     """Every blob of some images once, sorted by digest; foreign layers only if they can be opened."""
-    blobs = {}
-    for image in images:
-        for raw in (image.manifest.raw, image.config.raw):
-            digest = image.digest if raw is image.manifest.raw else image.config_descriptor.digest
-            blobs[digest] = Blob(digest, len(raw), partial(io.BytesIO, raw))
-        for layer in image.layers:
+    blobs: dict[Digest, Blob] = {}
+    for named in images:
+        if named.index is not None:
+            _add_document(blobs, named.index.descriptor.digest, named.index.raw)
+        for image in named.images:
+            _add_document(blobs, image.digest, image.manifest.raw)
+            _add_document(blobs, image.config_descriptor.digest, image.config.raw)
+        for layer in (layer for image in named.images for layer in image.layers):
             if layer.digest not in blobs and (not media_types.is_foreign(layer.media_type) or _can_open(layer)):
                 blobs[layer.digest] = Blob(layer.digest, layer.size, layer.opener)
     return [blobs[digest] for digest in sorted(blobs)]
+
+
+def _add_document(blobs: dict[Digest, Blob], digest: Digest, raw: bytes) -> None:
+    blobs[digest] = Blob(digest, len(raw), partial(io.BytesIO, raw))
 
 
 def _can_open(layer: Layer) -> bool:
@@ -74,9 +79,8 @@ def index_entries(images: Iterable[NamedImage]) -> list[Descriptor]:
     """Entries for `index.json`: one for each name of each image, or one without a name."""
     entries = []
     for named in images:
-        descriptor = replace(named.image.manifest.descriptor, platform=named.image.platform)
         names = [_name_annotations(reference) for reference in named.references] or [{}]
-        entries += [replace(descriptor, annotations=annotations) for annotations in names]
+        entries += [replace(named.descriptor, annotations=annotations) for annotations in names]
     return entries
 
 
@@ -92,14 +96,19 @@ def layout_images(images: Iterable[NamedImage]) -> list[NamedImage]:
     An image in Docker's format gets another manifest, and keeps its config and all blobs: skopeo and umoci find no
     other manifests than OCI's in a layout.
     """
-    return merge_images(NamedImage(edit.to_oci(named.image), named.references) for named in images)
+    return merge_images(
+        NamedImage(
+            edit.to_oci(named.image), named.references, tuple(edit.to_oci(variant) for variant in named.variants)
+        )
+        for named in images
+    )
 
 
 def merge_images(images: Iterable[NamedImage]) -> list[NamedImage]:
     """The same images with each manifest once, under all its names."""
     merged: dict[Digest, NamedImage] = {}
     for named in images:
-        known = merged.get(named.image.digest, named)
+        known = merged.get(named.descriptor.digest, named)
         references = dict.fromkeys((*known.references, *named.references))
-        merged[named.image.digest] = NamedImage(known.image, tuple(references))
+        merged[named.descriptor.digest] = NamedImage(known.image, tuple(references), known.variants)
     return list(merged.values())

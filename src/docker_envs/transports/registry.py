@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from docker_envs.oci.descriptor import Descriptor
-    from docker_envs.oci.image import Image
+    from docker_envs.oci.image import Image, NamedImage
     from docker_envs.oci.reference import Reference
     from docker_envs.report import Reporter, Task
     from docker_envs.streams import ByteSource
@@ -177,8 +178,7 @@ class RegistryClient:
             VerificationError: A layer's bytes are wrong, or the registry stored something else.
             TransportError: The registry refused, or the connection broke too often.
         """
-        if target.digest is not None and target.digest != image.digest:
-            raise InvalidInputError(f"cannot push to `{target}`: the image's digest is `{image.digest}`")
+        _check_target(target, image.digest)
         place = target.tag or image.digest
         repository = self._session.repository(target, push=True)
         if self._has(repository, place, image.digest):
@@ -195,12 +195,40 @@ class RegistryClient:
 
         run_parallel([partial(job, layer) for layer in missing.values()], workers=PUSH_WORKERS)
         self._uploader.push(Upload.of_bytes(image.config.raw), target)
-        headers = {"Content-Type": image.media_type}
-        with repository.request(
-            "PUT", f"manifests/{place}", headers=headers, body=image.manifest.raw, expected=(200, 201, 202)
-        ) as response:
-            check_content_digest(response, image.digest)
+        self._put_manifest(repository, place, image.manifest.raw, image.manifest.descriptor)
         return image.digest
+
+    def push_index(self, named: NamedImage, target: Reference) -> Digest:
+        """Push an image for several platforms: each platform's image under its digest, then the index under the tag.
+
+        Returns:
+            Digest of the index, or of the manifest of an image for one platform.
+
+        Raises:
+            InvalidInputError: `target` has a digest, and it is not that of the index.
+            VerificationError: A layer's bytes are wrong, or the registry stored something else.
+            TransportError: The registry refused, or the connection broke too often.
+        """
+        index = named.index
+        if index is None:
+            return self.push_image(named.image, target)
+        digest = index.descriptor.digest
+        _check_target(target, digest)
+        repository = self._session.repository(target, push=True)
+        if self._has(repository, target.tag or digest, digest):
+            self._reporter.start("push", str(target)).finish(EXISTS)
+            return digest
+        for image in named.images:
+            self.push_image(image, replace(target, tag=None, digest=image.digest))
+        self._put_manifest(repository, target.tag or digest, index.raw, index.descriptor)
+        return digest
+
+    def _put_manifest(self, repository: Repository, place: str, raw: bytes, descriptor: Descriptor) -> None:
+        headers = {"Content-Type": descriptor.media_type}
+        with repository.request(
+            "PUT", f"manifests/{place}", headers=headers, body=raw, expected=(200, 201, 202)
+        ) as response:
+            check_content_digest(response, descriptor.digest)
 
     def _has(self, repository: Repository, place: str, digest: Digest) -> bool:
         with repository.request("HEAD", f"manifests/{place}", headers=_ACCEPT, expected=(200, 404)) as response:
@@ -219,6 +247,11 @@ class RegistryClient:
             return repository.request("GET", path, headers=range_from(offset), expected=(200, 206), retry=False)
 
         return ResumingReader(open_at, self._rule)
+
+
+def _check_target(target: Reference, digest: Digest) -> None:
+    if target.digest is not None and target.digest != digest:
+        raise InvalidInputError(f"cannot push to `{target}`: the image's digest is `{digest}`")
 
 
 def host_platform() -> Platform:
