@@ -1,26 +1,21 @@
-"""Declarations of conda environments: what people write down, as one value.
-
-Spec: conda docs, "Creating an environment file manually"; conda CEP 23, "Text spec input files" (`@EXPLICIT`); pixi
-docs, "Lock file".
-"""
+"""Declarations of conda environments: what people write down, as one value."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from docker_envs.environments.conda.package import CondaPackage
-from docker_envs.errors import InvalidDeclarationError, InvalidInputError
+from docker_envs.environments.conda.solve_settings import SolveSettings
+from docker_envs.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
+    from docker_envs.environments.conda.package import CondaPackage
+    from docker_envs.environments.conda.virtual_packages import VirtualPackage
+
+#: Where packages come from when nobody says.
 DEFAULT_CHANNEL = "conda-forge"
-
-_KNOWN_KEYS = frozenset({"name", "channels", "dependencies", "variables", "prefix", "platforms", "category"})
-_SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})\Z")
-_MD5 = re.compile(r"[0-9a-f]{32}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +28,9 @@ class Declaration:
         packages: The chosen packages, when the declaration is a lock; then `specs` is empty.
         variables: Environment variables for the image.
         source: Where it was read, for messages.
+        virtual_packages: What the declaration says that its target has; overrides of the user come after these.
+        settings: How to solve.
+        notes: What the user should know about how it was understood, one line each.
     """
 
     channels: tuple[str, ...] = ()
@@ -40,6 +38,9 @@ class Declaration:
     packages: tuple[CondaPackage, ...] | None = None
     variables: dict[str, str] = field(default_factory=dict)
     source: str = "command line"
+    virtual_packages: tuple[VirtualPackage, ...] = ()
+    settings: SolveSettings = field(default_factory=SolveSettings)
+    notes: tuple[str, ...] = ()
 
     def merged(self, *, channels: tuple[str, ...], specs: tuple[str, ...]) -> Declaration:
         """With more channels (of lower priority) and specs.
@@ -49,107 +50,43 @@ class Declaration:
         """
         if self.packages is not None and specs:
             raise InvalidInputError(f"{self.source} is a lock, so no specs can be added to it")
-        extra = tuple(channel for channel in channels if channel not in self.channels)
-        return Declaration((*self.channels, *extra), (*self.specs, *specs), self.packages, self.variables, self.source)
+        return replace(self, channels=_union(self.channels, channels), specs=(*self.specs, *specs))
 
 
-def read_environment_file(path: Path, text: str) -> Declaration:
-    """An `environment.yml`; its `name` and `prefix` mean nothing to an image.
+def merge_declarations(declarations: Sequence[Declaration]) -> Declaration:
+    """Several declarations as one: the specs of all hold, channels of earlier ones come first.
 
-    Raises:
-        InvalidDeclarationError: It cannot be understood, or has a `pip:` section.
-    """
-    document = _parse_yaml(path, text)
-    for key in document:
-        if key not in _KNOWN_KEYS:
-            raise InvalidDeclarationError(
-                str(path), f"unknown key `{key}`", hint=f"known are {', '.join(sorted(_KNOWN_KEYS))}"
-            )
-    specs = []
-    for index, item in enumerate(_list(path, document, "dependencies")):
-        if isinstance(item, dict) and set(item) == {"pip"}:
-            raise InvalidDeclarationError(
-                str(path),
-                f"dependencies[{index}]: `pip:` packages are not supported yet",
-                hint="name their conda packages instead, most of PyPI is on conda-forge",
-            )
-        if not isinstance(item, str):
-            raise InvalidDeclarationError(str(path), f"dependencies[{index}]: expected a match spec, got {item!r}")
-        specs.append(item)
-    channels = []
-    for index, item in enumerate(_list(path, document, "channels")):
-        if not isinstance(item, str):
-            raise InvalidDeclarationError(str(path), f"channels[{index}]: expected a name or URL, got {item!r}")
-        channels.append(_beside(path, item))
-    return Declaration(tuple(channels), tuple(specs), variables=_variables(path, document), source=str(path))
-
-
-def _beside(path: Path, channel: str) -> str:
-    """A channel; one given as `./…` or `../…` is a directory beside the file that names it, wherever one stands."""
-    return (path.parent / channel).resolve().as_uri() if channel.startswith(("./", "../")) else channel
-
-
-def read_explicit_file(path: Path, text: str) -> Declaration:
-    """An `@EXPLICIT` list: one URL a line, with `#md5` or `#sha256:…` behind it.
+    Of a variable or virtual package that several name, the last value holds; a note tells of variables that differ.
 
     Raises:
-        InvalidDeclarationError: A line is no such URL.
+        InvalidInputError: One of several is a lock, or they want to be solved in different ways.
     """
-    packages = []
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
-        if not line or line.startswith("#") or line == "@EXPLICIT":
-            continue
-        url, _, checksum = line.partition("#")
-        sha256 = _SHA256.match(checksum)
-        if checksum and not sha256 and not _MD5.match(checksum):
-            raise InvalidDeclarationError(f"{path}:{number}", f"{checksum!r} is neither an md5 nor a sha256 digest")
-        try:
-            package = CondaPackage.from_url(
-                url, sha256=sha256[1] if sha256 else None, md5=checksum if checksum and not sha256 else None
-            )
-        except InvalidInputError as error:
-            raise InvalidDeclarationError(f"{path}:{number}", str(error)) from error
-        packages.append(package)
-    return Declaration(packages=tuple(packages), source=str(path))
+    merged, *others = declarations
+    for other in others:
+        lock = next((each for each in (merged, other) if each.packages is not None), None)
+        if lock is not None:
+            raise InvalidInputError(f"{lock.source} is a lock, so it cannot be merged with another declaration")
+        settings = [each.settings for each in (merged, other) if each.settings != SolveSettings()]
+        if len(settings) == 2 and settings[0] != settings[1]:
+            raise InvalidInputError(f"{merged.source} and {other.source} ask for different ways to solve")
+        changed = [name for name, value in other.variables.items() if merged.variables.get(name, value) != value]
+        merged = Declaration(
+            channels=_union(merged.channels, other.channels),
+            specs=_union(merged.specs, other.specs),
+            variables={**merged.variables, **other.variables},
+            source=f"{merged.source}, {other.source}",
+            virtual_packages=tuple(
+                {package.name: package for package in (*merged.virtual_packages, *other.virtual_packages)}.values()
+            ),
+            settings=settings[0] if settings else SolveSettings(),
+            notes=(
+                *merged.notes,
+                *other.notes,
+                *(f"{other.source} sets the variable `{name}` to another value, which holds" for name in changed),
+            ),
+        )
+    return merged
 
 
-def _parse_yaml(path: Path, text: str) -> dict[str, Any]:
-    import yaml
-
-    try:
-        document = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise InvalidDeclarationError(place, f"no valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise InvalidDeclarationError(str(path), f"no valid YAML: {error}") from error
-    if not isinstance(document, dict):
-        raise InvalidDeclarationError(str(path), "expected a mapping with `channels` and `dependencies`")
-    return document
-
-
-def _list(path: Path, document: dict[str, Any], key: str) -> list[Any]:
-    value = document.get(key) or []
-    if not isinstance(value, list):
-        raise InvalidDeclarationError(str(path), f"{key}: expected a list, got {value!r}")
-    return value
-
-
-def _variables(path: Path, document: dict[str, Any]) -> dict[str, str]:
-    value = document.get("variables") or {}
-    if not isinstance(value, dict):
-        raise InvalidDeclarationError(str(path), f"variables: expected a mapping, got {value!r}")
-    variables = {}
-    for name, content in value.items():
-        if not isinstance(name, str) or "=" in name or not name or isinstance(content, (dict, list)):
-            raise InvalidDeclarationError(str(path), f"variables: `{name}` is no name or its value no text")
-        variables[name] = _scalar(content)
-    return variables
-
-
-def _scalar(content: object) -> str:
-    if content is None:
-        return ""
-    return str(content).lower() if isinstance(content, bool) else str(content)
+def _union(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))

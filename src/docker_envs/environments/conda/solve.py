@@ -1,13 +1,17 @@
-"""What only py-rattler knows: solving, lock files in pixi's format, and the topological order of packages."""
+"""What only py-rattler knows: solving, and the topological order of packages."""
 
 from __future__ import annotations
 
-import re
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+from docker_envs.environments.conda.channel_access import ChannelAccess
+from docker_envs.environments.conda.channels import expand_channels, rattler_channel
+from docker_envs.environments.conda.match_specs import channels_of, explanation, parse_match_spec
 from docker_envs.environments.conda.package import CondaPackage
+from docker_envs.environments.conda.solve_settings import SolveSettings
 from docker_envs.environments.conda.subdirs import NOARCH, subdir_of
-from docker_envs.errors import InvalidDeclarationError, InvalidInputError, SolveError, TransportError
+from docker_envs.errors import InvalidInputError, SolveError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +21,8 @@ if TYPE_CHECKING:
     from docker_envs.environments.conda.virtual_packages import VirtualPackage
     from docker_envs.oci.descriptor import Platform
 
-# What `defaults` stands for, as conda has it in its own configuration.
-_DEFAULTS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
-_NO_DEFAULTS = "nodefaults"
+# How rattler says that the caches lack what the network would have.
+_NOT_CACHED = "no usable repodata cache"
 
 
 def solve(
@@ -29,88 +32,61 @@ def solve(
     platform: Platform,
     virtual_packages: Sequence[VirtualPackage],
     cache: Path,
+    settings: SolveSettings | None = None,
+    access: ChannelAccess | None = None,
 ) -> tuple[CondaPackage, ...]:
     """Choose the packages of an environment, sorted by name.
 
     Args:
-        channels: Names or URLs, highest priority first; priority is strict.
+        channels: Names or URLs, highest priority first; those that a spec names as `channel::` come behind.
         specs: Match specs.
         platform: What they shall run on.
         virtual_packages: What the target offers.
         cache: Directory for repodata.
+        settings: How to solve; by default as pixi does.
+        access: How channels are reached; by default over the network.
 
     Raises:
-        InvalidInputError: A match spec or channel is malformed.
+        InvalidInputError: A match spec or channel is malformed, or there is no channel.
         SolveError: No set of packages fits; the message is the solver's explanation.
         TransportError: A channel cannot be reached.
     """
-    import asyncio
-
     import rattler
     from rattler import exceptions
 
-    subdir = subdir_of(platform)
-    parsed = [_match_spec(spec) for spec in specs]
+    settings, access = settings or SolveSettings(), access or ChannelAccess()
+    parsed = [parse_match_spec(spec) for spec in specs]
+    sources = {channel.base_url: channel for channel in map(rattler_channel, expand_channels(channels))}
+    for url in channels_of(parsed):
+        sources.setdefault(url, rattler_channel(url))
+    if not sources:
+        raise InvalidInputError("no channel to solve from", hint="name one with `--channel`")
     virtual = [
         rattler.GenericVirtualPackage(
             rattler.PackageName(package.name), rattler.Version(package.version), rattler.BuildString(package.build)
         )
         for package in virtual_packages
     ]
-    gateway = rattler.Gateway(cache_dir=cache)
     try:
         records = asyncio.run(
             rattler.solve(
-                [_channel(name) for name in _expand(channels)],
+                list(sources.values()),
                 parsed,
-                gateway=gateway,
-                platforms=[rattler.Subdir(subdir), rattler.Subdir(NOARCH)],
+                gateway=access.gateway(cache),
+                platforms=[rattler.Subdir(subdir_of(platform)), rattler.Subdir(NOARCH)],
                 virtual_packages=virtual,
+                channel_priority=rattler.ChannelPriority[settings.channel_priority.name.capitalize()],
+                strategy=settings.strategy.value,
+                constraints=[parse_match_spec(spec) for spec in settings.constraints],
+                exclude_newer=settings.exclude_newer,
+                timestamp_policy="allow-missing",
             )
         )
     except exceptions.SolverError as error:
-        raise SolveError(f"no set of packages for `{platform}` fits the specs:\n{_explanation(error)}") from error
+        raise SolveError(f"no set of packages for `{platform}` fits the specs:\n{explanation(error)}") from error
     except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
-        raise TransportError(
-            f"cannot read the index of a channel: {_explanation(error)}",
-            hint="check the channels' names and the network",
-        ) from error
-    return tuple(sorted((_package(record) for record in records), key=lambda package: package.name))
-
-
-def read_pixi_lock(path: Path, *, environment: str, platform: Platform) -> tuple[CondaPackage, ...]:
-    """The packages that a `pixi.lock` holds for one environment and platform, sorted by name.
-
-    Raises:
-        InvalidDeclarationError: It cannot be read, or has no such environment or platform, or holds packages from PyPI.
-    """
-    import rattler
-    from rattler import exceptions
-
-    try:
-        lock = rattler.LockFile.from_path(path)
-    except (exceptions.ParseCondaLockError, exceptions.IoError) as error:
-        raise InvalidDeclarationError(str(path), f"cannot read the lock file: {_explanation(error)}") from error
-    found = lock.environment(environment)
-    if found is None:
-        names = ", ".join(f"`{name}`" for name, _ in lock.environments())
-        raise InvalidDeclarationError(str(path), f"has no environment `{environment}`, only {names}")
-    subdir = subdir_of(platform)
-    place = next((candidate for candidate in found.platforms() if str(candidate.subdir) == subdir), None)
-    if place is None:
-        names = ", ".join(f"`{candidate.name}`" for candidate in found.platforms())
-        raise InvalidDeclarationError(
-            str(path), f"environment `{environment}` is not locked for `{subdir}`, only {names}"
-        )
-    pypi = found.pypi_packages_for_platform(place) or []
-    if pypi:
-        raise InvalidDeclarationError(
-            str(path),
-            f"environment `{environment}` holds packages from PyPI (`{pypi[0].name}`), which are not supported yet",
-            hint="move them to conda `dependencies`, most of PyPI is on conda-forge",
-        )
-    records = found.conda_repodata_records_for_platform(place) or []
-    return tuple(sorted((_package(record) for record in records), key=lambda package: package.name))
+        raise _unreachable(explanation(error), access) from error
+    return tuple(sorted((package_of(record) for record in records), key=lambda package: package.name))
 
 
 def topological_order(packages: Sequence[PackageMetadata]) -> list[str]:
@@ -131,34 +107,8 @@ def topological_order(packages: Sequence[PackageMetadata]) -> list[str]:
     return [record.name.source for record in rattler.PackageRecord.sort_topologically(records)]
 
 
-def _match_spec(text: str) -> Any:
-    import rattler
-    from rattler import exceptions
-
-    try:
-        return rattler.MatchSpec(text)
-    except exceptions.InvalidMatchSpecError as error:
-        raise InvalidInputError(f"invalid match spec {text!r}: {_explanation(error)}") from error
-
-
-def _channel(name: str) -> Any:
-    import rattler
-    from rattler import exceptions
-
-    try:
-        return rattler.Channel(name)
-    except (exceptions.InvalidChannelError, exceptions.InvalidUrlError) as error:
-        raise InvalidInputError(f"invalid channel: {_explanation(error)}") from error
-
-
-def _expand(channels: Sequence[str]) -> list[str]:
-    expanded: list[str] = []
-    for channel in channels:
-        expanded += _DEFAULTS if channel == "defaults" else [] if channel == _NO_DEFAULTS else [channel]
-    return expanded
-
-
-def _package(record: Any) -> CondaPackage:
+def package_of(record: Any) -> CondaPackage:
+    """The package that one of rattler's records describes."""
     return CondaPackage(
         name=record.name.normalized,
         version=str(record.version),
@@ -171,7 +121,14 @@ def _package(record: Any) -> CondaPackage:
     )
 
 
-def _explanation(error: Exception) -> str:
-    """Rattler's text: trailing blanks and repeated `Caused by` removed."""
-    lines = [line.rstrip() for line in str(error).splitlines()]
-    return re.sub(r"\n{2,}", "\n", "\n".join(lines)).strip()
+def _unreachable(text: str, access: ChannelAccess) -> TransportError:
+    if access.offline and _NOT_CACHED in text:
+        return TransportError(
+            f"the index of a channel is not in the cache, and `--offline` forbids the network: {text}",
+            hint="build once without `--offline`, or use a `file://` channel",
+        )
+    refused = any(status in text for status in ("401", "403"))
+    hint = (
+        "log in with `pixi auth login`, or write a `.netrc`" if refused else "check the channels' names and the network"
+    )
+    return TransportError(f"cannot read the index of a channel: {text}", hint=hint)

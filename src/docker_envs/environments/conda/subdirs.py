@@ -5,6 +5,7 @@ Spec: conda CEP 26, "Identifying packages and channels in the conda ecosystem", 
 
 from __future__ import annotations
 
+from docker_envs.environments.conda.suggestion import suggest
 from docker_envs.errors import InvalidInputError
 from docker_envs.oci.descriptor import Platform
 
@@ -19,6 +20,16 @@ _SUBDIRS = {
     "linux-32": Platform("linux", "386"),
     "linux-armv7l": Platform("linux", "arm", "v7"),
 }
+
+#: All that conda has, those included that no container can run.
+KNOWN_SUBDIRS = frozenset(
+    {
+        *_SUBDIRS,
+        NOARCH,
+        *("linux-armv6l", "linux-ppc64", "linux-riscv32", "osx-64", "osx-arm64", "win-32", "win-64", "win-arm64"),
+        *("emscripten-wasm32", "wasi-wasm32", "freebsd-64", "zos-z"),
+    }
+)
 
 
 def subdir_of(platform: Platform) -> str:
@@ -42,4 +53,8 @@ def parse_platform(text: str) -> Platform:
     Raises:
         InvalidInputError: The text is neither.
     """
+    if text in KNOWN_SUBDIRS and text not in _SUBDIRS:
+        raise InvalidInputError(f"no container can run packages for `{text}`", hint=suggest(text, _SUBDIRS))
+    if "-" in text and "/" not in text and text not in _SUBDIRS:
+        raise InvalidInputError(f"unknown platform `{text}`", hint=suggest(text, _SUBDIRS))
     return _SUBDIRS.get(text) or Platform.parse(text)
