@@ -80,7 +80,7 @@ def path_through_symlink(channel: Path) -> Path:
 
 def duplicate_path(channel: Path) -> Path:
     """The archive has one path twice, with other bytes."""
-    return _with_members(channel, ("share/bad/file.txt", text("again\n")))
+    return _with_members(channel, ("share/bad/file.txt", text("evil\n")))
 
 
 def whiteout_name(channel: Path) -> Path:

@@ -15,6 +15,7 @@ from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.environments.base import Target
+from docker_envs.environments.conda.link_plan import LinkOptions
 from docker_envs.environments.conda.metadata import read_metadata
 from docker_envs.environments.conda.package_archive import PackageArchive
 from docker_envs.environments.conda.solve import solve, topological_order
@@ -113,7 +114,7 @@ def _prepare(request: BuildRequest, delivery: Delivery, reporter: Reporter) -> P
     found = _read_packages(_lock(request, reporter), request, delivery, reporter)
     plan = make_plan(
         _in_order([planned for planned, _ in found]),
-        prefix=target.prefix,
+        options=LinkOptions(prefix=target.prefix),
         budget=request.max_layers - len(base.layers),
         compression=request.compression,
     )

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from docker_envs.digest import Digest
-from docker_envs.environments.conda.clobber import Clobber, find_clobbers
-from docker_envs.environments.conda.link import LinkPlan, plan_link
+from docker_envs.environments.conda.bytecode import choose_interpreter
+from docker_envs.environments.conda.clobber import Clobber, find_case_conflicts, find_clobbers
+from docker_envs.environments.conda.filters import Filter, Saving
+from docker_envs.environments.conda.findings import Finding, FindingKind
+from docker_envs.environments.conda.link_plan import LinkOptions, LinkPlan, plan_link
+from docker_envs.environments.conda.link_scripts import LinkScript, Verdict
 from docker_envs.environments.conda.noarch import PythonInfo
 from docker_envs.fields import canonical_json
 from docker_envs.planner.layering import SizedPackage, group_packages
 from docker_envs.version import DIGEST_FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from docker_envs.archive.compression import CompressionSetting
     from docker_envs.environments.conda.metadata import PackageMetadata
@@ -73,12 +78,23 @@ class Plan:
         clobbers: Paths that several packages bring.
         link_scripts: By package name, scripts that an installer would run and that are left unrun.
         timestamp: When the newest package was built, in seconds since 1970 UTC; 0 when no package says.
+        findings: What metadata show; more is found when layers are made.
+        savings: What each filter that was asked for leaves out.
+        scripts: The same scripts as `link_scripts`, those of other systems left out, and what they mean.
     """
 
     layers: tuple[PlannedLayer, ...]
     clobbers: tuple[Clobber, ...]
     link_scripts: dict[str, list[str]]
     timestamp: int
+    findings: tuple[Finding, ...] = ()
+    savings: tuple[Saving, ...] = ()
+    scripts: tuple[LinkScript, ...] = ()
+
+    @property
+    def unhandled_scripts(self) -> tuple[LinkScript, ...]:
+        """Scripts whose effect may be missed."""
+        return tuple(script for script in self.scripts if script.verdict is Verdict.ATTENTION)
 
     def to_json(self) -> list[dict[str, Any]]:
         """The layers as data."""
@@ -92,37 +108,36 @@ class Plan:
         ]
 
 
-def make_plan(packages: Sequence[PlannedPackage], *, prefix: str, budget: int, compression: CompressionSetting) -> Plan:
+def make_plan(
+    packages: Sequence[PlannedPackage], *, options: LinkOptions, budget: int, compression: CompressionSetting
+) -> Plan:
     """Plan the layers of an environment.
 
     Args:
         packages: In topological order.
-        prefix: Absolute path of the environment.
+        options: How they are linked; unless bytecode is asked for, the plan depends on nothing else.
         budget: Number of layers there may be.
         compression: Of the layers; part of their keys.
 
     Raises:
-        BuildError: A package cannot be linked there.
+        BuildError: A package cannot be linked there, or there is nothing to compile with.
+        FormatError: A package's paths contradict each other.
         InvalidInputError: There is no room for a layer.
     """
-    python = next(
-        (PythonInfo.from_metadata(each.metadata) for each in packages if each.metadata.name == "python"), None
+    links = _plan_links(packages, options)
+    clobbers = find_clobbers(
+        [(link.metadata.name, link.target_files()) for link in links],
+        {link.metadata.name: link.target_directories() for link in links},
     )
-    links = [plan_link(each.package, each.metadata, prefix=prefix, python=python) for each in packages]
-    clobbers = find_clobbers([(link.metadata.name, link.target_files()) for link in links])
     dropped = _dropped(clobbers)
-    final = {
-        link.metadata.name: LinkPlan(
-            link.package, link.metadata, prefix, link.python, dropped.get(link.metadata.name, frozenset())
-        )
-        for link in links
-    }
+    final = {link.metadata.name: replace(link, dropped=dropped.get(link.metadata.name, frozenset())) for link in links}
     by_name = {each.metadata.name: each for each in packages}
     layers = []
     for names in group_packages([SizedPackage(each.metadata.name, each.size) for each in packages], budget=budget):
         members = tuple(by_name[name] for name in names)
         group = tuple(final[name] for name in names)
-        layers.append(PlannedLayer(group, members, layer_key(group, members, prefix=prefix, compression=compression)))
+        layers.append(PlannedLayer(group, members, layer_key(group, members, options=options, compression=compression)))
+    scripts = tuple(script for link in final.values() for script in link.link_scripts())
     return Plan(
         layers=tuple(layers),
         clobbers=tuple(clobbers),
@@ -130,23 +145,85 @@ def make_plan(packages: Sequence[PlannedPackage], *, prefix: str, budget: int, c
             each.metadata.name: each.metadata.link_scripts for each in packages if each.metadata.link_scripts
         },
         timestamp=max((each.metadata.timestamp // 1000 for each in packages), default=0),
+        findings=tuple(_findings(list(final.values()), clobbers, scripts)),
+        savings=tuple(_savings(list(final.values()), options.filters)),
+        scripts=scripts,
     )
 
 
+def _plan_links(packages: Sequence[PlannedPackage], options: LinkOptions) -> list[LinkPlan]:
+    python = next(
+        (PythonInfo.from_metadata(each.metadata) for each in packages if each.metadata.name == "python"), None
+    )
+    has_modules = any(each.metadata.is_noarch_python for each in packages)
+    interpreter = choose_interpreter(options.compile, python) if has_modules else None
+    return [
+        plan_link(each.package, each.metadata, options=options, python=python, interpreter=interpreter)
+        for each in packages
+    ]
+
+
+def _findings(
+    links: Sequence[LinkPlan], clobbers: Sequence[Clobber], scripts: Sequence[LinkScript]
+) -> Iterator[Finding]:
+    for clobber in clobbers:
+        losers = ", ".join(f"`{name}`" for name in clobber.losers)
+        text = f"takes the place of what is there in {losers}"
+        yield Finding(FindingKind.CLOBBER, clobber.winner, clobber.path, text)
+    for link in links:
+        for path in link.replaced_by_scripts():
+            text = "is its console script, in place of its file of that name"
+            yield Finding(FindingKind.CLOBBER, link.metadata.name, path, text)
+    kept = [(link.metadata.name, [path for path in link.target_files() if path not in link.dropped]) for link in links]
+    for conflict in find_case_conflicts(kept):
+        others = ", ".join(f"`{path}`" for path in conflict.paths[1:])
+        text = f"is one path with {others} on hosts that ignore case or Unicode form"
+        yield Finding(FindingKind.CASE_CONFLICT, ", ".join(conflict.packages), conflict.paths[0], text)
+    for script in scripts:
+        text = f"is not run ({script.verdict}): {script.reason}"
+        yield Finding(FindingKind.LINK_SCRIPT, script.package, script.path, text)
+
+
+def _savings(links: Sequence[LinkPlan], filters: Collection[Filter]) -> Iterator[Saving]:
+    files: Counter[Filter] = Counter()
+    sizes: Counter[Filter] = Counter()
+    for link in links:
+        declared = (
+            {link.target(entry): entry.size_in_bytes or 0 for entry in link.metadata.paths} if link.filtered else {}
+        )
+        for path, each in link.filtered.items():
+            files[each] += 1
+            sizes[each] += declared[path]
+    for each in Filter:
+        if each in filters:
+            yield Saving(each, files[each], sizes[each])
+
+
 def layer_key(
-    links: Sequence[LinkPlan], packages: Sequence[PlannedPackage], *, prefix: str, compression: CompressionSetting
+    links: Sequence[LinkPlan],
+    packages: Sequence[PlannedPackage],
+    *,
+    options: LinkOptions,
+    compression: CompressionSetting,
 ) -> Digest:
-    """Digest over all that a layer's bytes depend on, and nothing else."""
+    """Digest over all that a layer's bytes depend on, and nothing else: of filters, what they leave out."""
     members = [
         {
             "sha256": package.sha256,
             "url": link.package.public_url,
             "python": [link.python.version, link.python.site_packages] if link.python else None,
-            "dropped": sorted(link.dropped),
+            "dropped": link.omitted_paths(),
+            "compiler": [link.interpreter.version, link.interpreter.cache_tag] if link.interpreter else None,
         }
         for link, package in zip(links, packages, strict=True)
     ]
-    document = {"format": DIGEST_FORMAT, "prefix": prefix, "compression": str(compression), "packages": members}
+    document = {
+        "format": DIGEST_FORMAT,
+        "prefix": options.prefix,
+        "keep_setuid": options.keep_setuid,
+        "compression": str(compression),
+        "packages": members,
+    }
     return Digest.of(canonical_json(document))
 
 

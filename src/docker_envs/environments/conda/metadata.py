@@ -5,6 +5,7 @@ Spec: conda docs, "Package specification", "Package metadata"; conda CEP 34, "Co
 
 from __future__ import annotations
 
+import keyword
 import re
 import shlex
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import msgspec
 
 from docker_envs.errors import FormatError
 from docker_envs.fields import Fields
-from docker_envs.paths import image_path
+from docker_envs.paths import image_path, parent_paths
 
 if TYPE_CHECKING:
     from docker_envs.environments.conda.package_archive import PackageArchive
@@ -22,9 +23,15 @@ if TYPE_CHECKING:
 #: Prefix of packages that were built before builds recorded their own.
 OLD_PLACEHOLDER = "/opt/anaconda1anaconda2anaconda3"
 
-# A command is a file name in `bin`; module and function are dotted names that go into a script.
+#: Types of paths in packages; others are of installers.
+_PATH_TYPES = frozenset({"hardlink", "softlink", "directory"})
+#: The version of `paths.json` and of `link.json`.
+_VERSION = 1
+
+# A command is a visible file name in `bin`; module and function are dotted names that go into a script.
 _ENTRY_POINT = re.compile(
-    r"\s*(?P<command>[^\s=/\\]+)\s*=\s*(?P<module>[\w.]+)\s*:\s*(?P<function>[\w.]+)\s*(\[.*\])?\s*\Z"
+    r"\s*(?P<command>(?!\.)[^\s=/\\\x00-\x1f\x7f]+)\s*="
+    r"\s*(?P<module>[\w.]+)\s*:\s*(?P<function>[\w.]+)\s*(?:\[[^\]]*\])?\s*\Z"
 )
 _LINK_SCRIPT = re.compile(r"(bin/\.|Scripts/\.).+-(pre-link|post-link|pre-unlink)\.(sh|bat)\Z")
 
@@ -125,8 +132,10 @@ def read_metadata(archive: PackageArchive) -> PackageMetadata:
     index.get("timestamp", int)
     paths = _parse_paths(files, source)
     entry_points: tuple[EntryPoint, ...] = ()
-    if index.document.get("noarch") == "python" and "info/link.json" in files:
-        entry_points = _parse_entry_points(files["info/link.json"], source)
+    # The second is its name before conda 4.4.
+    link = next((name for name in ("info/link.json", "info/package_metadata.json") if name in files), None)
+    if index.document.get("noarch") == "python" and link is not None:
+        entry_points = _parse_entry_points(files[link], f"{source}: {link}")
     return PackageMetadata(source, index.document, paths, entry_points)
 
 
@@ -136,6 +145,8 @@ def _parse_paths(files: dict[str, bytes], source: str) -> tuple[PathsEntry, ...]
             document = msgspec.json.decode(files["info/paths.json"], type=_PathsJson)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FormatError(f"{source}: info/paths.json", str(error)) from error
+        if document.paths_version != _VERSION:
+            raise _unknown_version(f"{source}: info/paths.json", "paths_version", document.paths_version)
         paths = document.paths
     elif "info/files" in files:
         paths = _parse_old_paths(files, source)
@@ -146,12 +157,24 @@ def _parse_paths(files: dict[str, bytes], source: str) -> tuple[PathsEntry, ...]
         entry.path = image_path(entry.path, source=f"{source}: info/paths.json")
         if entry.prefix_placeholder == "":
             entry.prefix_placeholder = None
+        if entry.path_type not in _PATH_TYPES:
+            raise FormatError(source, f"`{entry.path}` has the unknown path type {entry.path_type!r}")
         if entry.file_mode not in (None, "text", "binary"):
             raise FormatError(source, f"`{entry.path}` has the unknown file mode {entry.file_mode!r}")
         if entry.path in seen:
             raise FormatError(source, f"`{entry.path}` is listed twice")
         seen.add(entry.path)
+    _check_parents(paths, source)
     return tuple(paths)
+
+
+def _check_parents(paths: list[PathsEntry], source: str) -> None:
+    """Nothing is below a file or link: it would end up elsewhere, or nowhere."""
+    files = {entry.path for entry in paths if entry.path_type != "directory"}
+    for entry in paths:
+        for parent in parent_paths(entry.path):
+            if parent in files:
+                raise FormatError(source, f"`{entry.path}` is listed below `{parent}`, which is no directory")
 
 
 def _parse_old_paths(files: dict[str, bytes], source: str) -> list[PathsEntry]:
@@ -162,11 +185,11 @@ def _parse_old_paths(files: dict[str, bytes], source: str) -> list[PathsEntry]:
             fields = shlex.split(line) if '"' in line or "'" in line else line.split(maxsplit=2)
         except ValueError as error:
             raise FormatError(f"{source}: info/has_prefix", f"cannot read {line!r} ({error})") from error
-        if len(fields) == 3 and fields[1] in ("text", "binary"):
-            placeholders[fields[2]] = (fields[0], fields[1])
+        if len(fields) == 3 and fields[1].lower() in ("text", "binary"):
+            placeholders[fields[2]] = (fields[0], fields[1].lower())
         else:
-            placeholders[line] = (OLD_PLACEHOLDER, "text")
-    unlinked = set(_lines(files, "info/no_link", source))
+            placeholders[fields[0] if len(fields) == 1 else line] = (OLD_PLACEHOLDER, "text")
+    unlinked = {*_lines(files, "info/no_link", source), *_lines(files, "info/no_softlink", source)}
     paths = []
     for path in _lines(files, "info/files", source):
         placeholder, mode = placeholders.get(path, (None, None))
@@ -183,14 +206,27 @@ def _lines(files: dict[str, bytes], name: str, source: str) -> list[str]:
 
 
 def _parse_entry_points(content: bytes, source: str) -> tuple[EntryPoint, ...]:
-    link = Fields.parse(content, source=f"{source}: info/link.json")
+    link = Fields.parse(content, source=source)
+    version = link.get("package_metadata_version", int)
+    if version not in (None, _VERSION):
+        raise _unknown_version(source, "package_metadata_version", version)
     noarch = link.get("noarch", dict)
     if noarch is None:
         return ()
-    points = []
+    points = {}
     for text in Fields.of(noarch, source=link.source, location="noarch.").strings("entry_points"):
         match = _ENTRY_POINT.match(text)
-        if match is None or match["command"] in (".", ".."):
-            raise FormatError(f"{source}: info/link.json", f"unsafe or unreadable entry point {text!r}")
-        points.append(EntryPoint(match["command"], match["module"], match["function"]))
-    return tuple(points)
+        if match is None or not (_is_dotted_name(match["module"]) and _is_dotted_name(match["function"])):
+            raise FormatError(source, f"unsafe or unreadable entry point {text!r}")
+        points[match["command"]] = EntryPoint(match["command"], match["module"], match["function"])
+    return tuple(points.values())
+
+
+def _is_dotted_name(text: str) -> bool:
+    return all(part.isidentifier() and not keyword.iskeyword(part) for part in text.split("."))
+
+
+def _unknown_version(source: str, name: str, version: int | None) -> FormatError:
+    return FormatError(
+        source, f"{name} is {version}, only {_VERSION} is known", hint="a newer release of docker-envs may know it"
+    )

@@ -42,14 +42,19 @@ class PythonInfo:
     Attributes:
         version: Major and minor, such as `3.11`.
         site_packages: Path of site-packages relative to the prefix.
+        implementation: `cpython` or `pypy`, as `sys.implementation.name` has it.
     """
 
     version: str
     site_packages: str
+    implementation: str = "cpython"
 
     @classmethod
     def from_metadata(cls, metadata: PackageMetadata) -> PythonInfo:
-        """From the package `python`.
+        """From the package `python`, which for PyPy is one without files that depends on the real one.
+
+        Free-threaded builds say where their site-packages are; for all others, and for PyPy, they are where CPython
+        has them.
 
         Raises:
             FormatError: Its version or site-packages path makes no sense.
@@ -62,7 +67,8 @@ class PythonInfo:
         if path is not None and not isinstance(path, str):
             raise FormatError(metadata.source, f"python_site_packages_path: expected str, got {path!r}")
         default = f"lib/python{version}/site-packages"
-        return cls(version, image_path(path, source=metadata.source) if path else default)
+        implementation = "pypy" if metadata.build.endswith("_pypy") else "cpython"
+        return cls(version, image_path(path, source=metadata.source) if path else default, implementation)
 
     def target(self, path: str) -> str:
         """Where a file of a `noarch: python` package goes, relative to the prefix."""
