@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MARK = "@EXPLICIT"
 
+ARCHIVE_SUFFIXES = (".conda", ".tar.bz2")
+
 _PLATFORM = re.compile(r"# *platform: *(\S+)")
 _LACKING = re.compile(r"# *no URL for: *(\S+)")
 _SHA256 = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})\Z")
@@ -69,6 +71,8 @@ def _package(line: str, path: Path, place: str, platform: Platform) -> CondaPack
         )
     try:
         url = expand_variables(url.strip())
+        if not urlsplit(url).scheme and not url.endswith(ARCHIVE_SUFFIXES):
+            raise InvalidInputError(f"`{url}` is not the address of a conda package")
         package = CondaPackage.from_url(
             url if urlsplit(url).scheme else (path.parent / url).resolve().as_uri(),
             sha256=sha256[1].lower() if sha256 else None,

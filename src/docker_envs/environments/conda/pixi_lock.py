@@ -12,7 +12,6 @@ from docker_envs.environments.conda.channels import channel_url, expand_channels
 from docker_envs.environments.conda.declaration import Declaration
 from docker_envs.environments.conda.environment_yml import PYPI_HINT
 from docker_envs.environments.conda.match_specs import explanation, parse_match_spec
-from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.environments.conda.solve import package_of
 from docker_envs.environments.conda.subdirs import subdir_of
 from docker_envs.environments.conda.suggestion import suggest
@@ -37,9 +36,9 @@ def read_pixi_lock(path: Path, *, environment: str, platform: Platform) -> Decla
     """
     found = _environment(path, _open(path), environment)
     place = _platform(path, found, environment, platform)
-    records = _records(path, found, environment, place)
+    packages = [package_of(record, url=url) for record, url in _records(path, found, environment, place)]
     return Declaration(
-        packages=tuple(sorted((_package(path, record) for record in records), key=lambda package: package.name)),
+        packages=tuple(sorted(packages, key=lambda package: package.name)),
         source=str(path),
         virtual_packages=tuple(_virtual_packages(place)),
     )
@@ -71,13 +70,13 @@ def staleness(path: Path, declared: Declaration, *, environment: str, platform: 
     records = _records(path, found, environment, place)
     for text in declared.specs:
         spec = parse_match_spec(text)
-        if not any(_satisfies(record, spec) for record in records):
+        if not any(_satisfies(record, url, spec) for record, url in records):
             return f"no package in it satisfies `{text}`"
     return None
 
 
-def _satisfies(record: Any, spec: Any) -> bool:
-    in_channel = spec.channel is None or record.url.startswith(spec.channel.base_url)
+def _satisfies(record: Any, url: str, spec: Any) -> bool:
+    in_channel = spec.channel is None or url.startswith(spec.channel.base_url)
     return bool(in_channel and spec.matches(record))
 
 
@@ -117,7 +116,8 @@ def _platform(path: Path, found: Any, environment: str, platform: Platform) -> A
     )
 
 
-def _records(path: Path, found: Any, environment: str, place: Any) -> Sequence[Any]:
+def _records(path: Path, found: Any, environment: str, place: Any) -> Sequence[tuple[Any, str]]:
+    """Rattler's records, and the URL of each package."""
     import rattler
 
     records = []
@@ -134,20 +134,13 @@ def _records(path: Path, found: Any, environment: str, place: Any) -> Sequence[A
                 f"environment `{environment}` holds `{package.name}`, which has to be built from its source",
                 hint="build it, put it into a channel, and depend on it there",
             )
-        records.append(package.repo_data_record())
+        records.append((package.package_record, _url(path, package.location)))
     return records
 
 
-def _package(path: Path, record: Any) -> CondaPackage:
-    """A package; one of a path is relative to the lock."""
-    if urlsplit(record.url).scheme:
-        return package_of(record)
-    url = (path.parent / record.url).resolve().as_uri()
-    return CondaPackage.from_url(
-        url,
-        sha256=record.sha256.hex() if record.sha256 else None,
-        md5=record.md5.hex() if record.md5 else None,
-    )
+def _url(path: Path, location: str) -> str:
+    """A URL; a path is relative to the lock."""
+    return location if urlsplit(location).scheme else (path.parent / location).resolve().as_uri()
 
 
 def _virtual_packages(place: Any) -> list[VirtualPackage]:

@@ -50,8 +50,9 @@ _KEYS = (
     *("$schema", "tool", "project", "workspace", "package", "feature", "environments"),
     *("system-requirements", "target", "pypi-options", "exclude-newer", "pypi-exclude-newer"),
 )
+_COMPOSING_KEYS = {"features", "solve-group", "no-default-feature"}
 _ENVIRONMENT_KEYS = (
-    *("features", "solve-group", "no-default-feature"),
+    *_COMPOSING_KEYS,
     *(key for key in FEATURE_KEYS if key not in ("host-dependencies", "build-dependencies", "system-requirements")),
 )
 _TOML_PLACE = re.compile(
@@ -192,7 +193,8 @@ class _Workspace:
     def _tables(self, environment: Fields) -> list[Fields]:
         """The tables of an environment's features, the default feature last."""
         known = self.manifest.get("feature", dict) or {}
-        tables = [environment]
+        # What an environment declares itself is a feature like others, and comes first.
+        tables = [environment] if environment.document.keys() - _COMPOSING_KEYS else []
         for feature in environment.strings("features"):
             if feature in known:
                 tables.append(self.manifest.object("feature").object(feature))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 # Of conda itself: caches, other environments, and what it notes about this one.
-_NOT_CONTENT = ("conda-meta", "pkgs", "envs", ".condarc", ".conda_lock")
+_NOT_CONTENT = ("conda-meta", "pkgs", "envs", ".condarc", ".conda_lock", "CACHEDIR.TAG")
 _DISTRIBUTION = re.compile(r".*/site-packages/(?P<name>[^/]+?)(-(?P<version>[^-/]+))?(-py[\d.]+)?\.(dist|egg)-info\Z")
 _PYC = re.compile(r"(?P<folder>.*?)__pycache__/(?P<stem>[^/]+?)\.[^/.]+(\.opt-[12])?\.pyc\Z")
 

@@ -86,7 +86,7 @@ def solve(
         raise SolveError(f"no set of packages for `{platform}` fits the specs:\n{explanation(error)}") from error
     except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
         raise _unreachable(explanation(error), access) from error
-    return tuple(sorted((package_of(record) for record in records), key=lambda package: package.name))
+    return tuple(sorted((package_of(record, url=record.url) for record in records), key=lambda package: package.name))
 
 
 def topological_order(packages: Sequence[PackageMetadata]) -> list[str]:
@@ -107,14 +107,14 @@ def topological_order(packages: Sequence[PackageMetadata]) -> list[str]:
     return [record.name.source for record in rattler.PackageRecord.sort_topologically(records)]
 
 
-def package_of(record: Any) -> CondaPackage:
-    """The package that one of rattler's records describes."""
+def package_of(record: Any, *, url: str) -> CondaPackage:
+    """The package that one of rattler's records describes, and where it is."""
     return CondaPackage(
         name=record.name.normalized,
         version=str(record.version),
         build=str(record.build),
         subdir=str(record.subdir),
-        url=record.url,
+        url=url,
         sha256=record.sha256.hex() if record.sha256 else None,
         md5=record.md5.hex() if record.md5 else None,
         size=record.size,

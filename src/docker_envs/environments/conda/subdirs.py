@@ -21,6 +21,9 @@ _SUBDIRS = {
     "linux-armv7l": Platform("linux", "arm", "v7"),
 }
 
+# Names that mix the two spellings.
+_MISTAKEN = {"linux-arm64": "linux-aarch64", "linux-amd64": "linux-64", "linux-x86_64": "linux-64"}
+
 #: All that conda has, those included that no container can run.
 KNOWN_SUBDIRS = frozenset(
     {
@@ -56,5 +59,5 @@ def parse_platform(text: str) -> Platform:
     if text in KNOWN_SUBDIRS and text not in _SUBDIRS:
         raise InvalidInputError(f"no container can run packages for `{text}`", hint=suggest(text, _SUBDIRS))
     if "-" in text and "/" not in text and text not in _SUBDIRS:
-        raise InvalidInputError(f"unknown platform `{text}`", hint=suggest(text, _SUBDIRS))
+        raise InvalidInputError(f"unknown platform `{text}`", hint=suggest(_MISTAKEN.get(text, text), _SUBDIRS))
     return _SUBDIRS.get(text) or Platform.parse(text)
