@@ -109,6 +109,14 @@ def test_free_threaded_python_equals_what_rattler_installs(channel: Path, tmp_pa
     assert "lib/python3.13t/site-packages/purelib/cli.py" in tree
 
 
+def test_pypy_equals_what_rattler_installs(channel: Path, tmp_path: Path) -> None:
+    """Modules go where the package `python` says, though the interpreter is in another."""
+    found, tree = differences(("python 3.9.*", "purelib"), channel, PREFIX, tmp_path)
+    assert found == []
+    assert "lib/python3.9/site-packages/purelib/cli.py" in tree
+    assert tree["lib/pypy3.9/site-packages"].content == "../python3.9/site-packages"
+
+
 def test_interpreter_lines_fit_or_are_rewritten(channel: Path, cache: Path, tmp_path: Path) -> None:
     """What the trees agree on is what Linux can run."""
     arguments = ("--channel", channel.as_uri(), "--prefix", LONG_PREFIX, "shebangs", "purelib")

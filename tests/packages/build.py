@@ -38,13 +38,18 @@ EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 @dataclass(frozen=True)
 class File:
-    """A regular file; `listed=False` leaves it out of the package's own lists of files."""
+    """A regular file; `listed=False` leaves it out of the package's own lists of files.
+
+    `no_softlink` is for packages of 2014. `xattrs` are extended attributes.
+    """
 
     content: bytes
     mode: int = 0o644
     placeholder: str = ""
     no_link: bool = False
     listed: bool = True
+    no_softlink: bool = False
+    xattrs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def file_mode(self) -> str:
@@ -88,7 +93,8 @@ def binary(*strings: str, placeholder: str = PLACEHOLDER) -> File:
 class PackageSpec:
     """A package to write.
 
-    `legacy` writes the metadata of 2014: `files`, `has_prefix` and `no_link`, no `paths.json`, only md5 in repodata.
+    `legacy` writes the metadata of 2014: `files`, `has_prefix`, `no_link` and `no_softlink`, no `paths.json`, only
+    md5 in repodata. `link_version` is that of `link.json`.
     `info_first` puts the info member of a `.conda` before the files. `index` adds keys to `index.json` and repodata.
     """
 
@@ -105,6 +111,7 @@ class PackageSpec:
     run_exports: Mapping[str, list[str]] = field(default_factory=dict)
     legacy: bool = False
     info_first: bool = False
+    link_version: int = 1
 
     @property
     def stem(self) -> str:
@@ -170,14 +177,14 @@ class PackageSpec:
         members["licenses/LICENSE.txt"] = b"do as you please\n"
         if self.legacy:
             members["has_prefix"] = "".join(self._has_prefix_lines()).encode()
-            members["no_link"] = "".join(
-                f"{p}\n" for p, n in self.listed().items() if getattr(n, "no_link", 0)
-            ).encode()
+            for key in ("no_link", "no_softlink"):
+                marked = (path for path, node in self.listed().items() if getattr(node, key, False))
+                members[key] = "".join(f"{path}\n" for path in marked).encode()
         else:
             members["paths.json"] = as_json(self.paths_json())
         if self.noarch == "python":
             noarch = {"type": "python", "entry_points": list(self.entry_points)}
-            members["link.json"] = as_json({"noarch": noarch, "package_metadata_version": 1})
+            members["link.json"] = as_json({"noarch": noarch, "package_metadata_version": self.link_version})
         if self.run_exports:
             members["run_exports.json"] = as_json(self.run_exports)
         return {f"info/{name}": File(content) for name, content in sorted(members.items())}
@@ -204,6 +211,7 @@ def tar_bytes(members: Iterable[tuple[str, Node]], tar_format: int = tarfile.PAX
             match node:
                 case File(content, mode):
                     member.mode, member.size = mode, len(content)
+                    member.pax_headers = {f"SCHILY.xattr.{name}": value for name, value in node.xattrs.items()}
                     tar.addfile(member, io.BytesIO(content))
                     continue
                 case Directory(mode):

@@ -196,7 +196,81 @@ FILES = (
     PackageSpec("copied", files={"share/copied.txt": File(b"never hard-linked from a cache\n", no_link=True)}),
 )
 
+SPECIAL = (
+    PackageSpec(
+        "hard-links",
+        files={
+            "share/hard/a.txt": text("one inode\n"),
+            "share/hard/b.txt": Hardlink("share/hard/a.txt"),
+            "share/hard/c.txt": Hardlink("share/hard/b.txt"),
+            "share/hard/copied-a.txt": File(b"a copy each\n", no_link=True),
+            "share/hard/copied-b.txt": Hardlink("share/hard/copied-a.txt"),
+            "share/hard/tool-a": File(b"#!/bin/sh\n", 0o755, listed=False),
+            "share/hard/tool-b": Hardlink("share/hard/tool-a"),
+            "share/hard/tool-c": Hardlink("share/hard/tool-a"),
+        },
+    ),
+    PackageSpec(
+        "absolute-links",
+        files={
+            "share/absolute/placeholder": Symlink(f"{PLACEHOLDER}/share/absolute/file.txt"),
+            "share/absolute/file.txt": text("the link to it is not rewritten\n"),
+            "share/absolute/up": Symlink("../../../../etc/hostname"),
+        },
+    ),
+    PackageSpec(
+        "attributes",
+        files={
+            "bin/attributed": File(
+                b"#!/bin/sh\n", 0o2755, xattrs={"user.origin": "fixture", "security.selinux": "system_u:object_r:bin_t"}
+            )
+        },
+    ),
+    PackageSpec(
+        "trimmable",
+        files={
+            "include/trimmable.h": text("#pragma once\n"),
+            "lib/libtrimmable.a": File(b"!<arch>\n"),
+            "share/doc/trimmable/LICENSE": text("do as you please\n"),
+            "share/doc/trimmable/manual.txt": text("long\n" * 20),
+            "share/locale/de/LC_MESSAGES/trimmable.mo": File(b"\xde\x12\x04\x95"),
+            "share/man/man1/trimmable.1": Hardlink("share/doc/trimmable/manual.txt"),
+            "share/trimmable/app.js.map": text("{}\n"),
+            "share/trimmable/manual.txt": Hardlink("share/doc/trimmable/manual.txt"),
+        },
+    ),
+)
+
+PYPY = (
+    PackageSpec(
+        "pypy3.9",
+        "7.3.13",
+        {
+            "bin/pypy3.9": text(PYTHON_SCRIPT, 0o755),
+            "bin/pypy3": Symlink("pypy3.9"),
+            "bin/python3.9": Symlink("pypy3.9"),
+            "lib/pypy3.9/site-packages": Symlink("../python3.9/site-packages"),
+            "lib/python3.9/site-packages/README.txt": text("shared with CPython's packages\n"),
+        },
+        build="hfake_0",
+    ),
+    PackageSpec("python", "3.9.18", depends=("pypy3.9 7.3.13.*",), build="0_73_pypy"),
+)
+"""PyPy, whose package `python` is empty, and says where modules go."""
+
 FORMATS = (
+    PackageSpec(
+        "older",
+        files={
+            "share/older/prefix.txt": text(f"{PLACEHOLDER}\n"),
+            "share/older/first.txt": text("first\n"),
+            "share/older/second.txt": Hardlink("share/older/first.txt"),
+            "share/older/copied.txt": File(b"copied\n", no_softlink=True),
+            "share/older/link.txt": Symlink("first.txt"),
+        },
+        formats=(".tar.bz2",),
+        legacy=True,
+    ),
     PackageSpec(
         "legacy",
         files={
@@ -272,6 +346,8 @@ PACKAGES = (
     *PYTHON_LIBRARIES,
     *PLACEHOLDERS,
     *FILES,
+    *SPECIAL,
+    *PYPY,
     *FORMATS,
     *SCRIPTS,
     *CLOBBERING,
@@ -285,7 +361,8 @@ NORMAL_SPECS = (
     "meta",
     "glibc-tool",
     *sorted(
-        {spec.name for spec in (*PYTHON_LIBRARIES, *PLACEHOLDERS, *FILES, *FORMATS, *SCRIPTS, *CLOBBERING)} - {"meta"}
+        {spec.name for spec in (*PYTHON_LIBRARIES, *PLACEHOLDERS, *FILES, *SPECIAL, *FORMATS, *SCRIPTS, *CLOBBERING)}
+        - {"meta"}
     ),
 )
 """Match specs of everything that any installer installs together on linux-64."""

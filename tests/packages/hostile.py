@@ -105,6 +105,12 @@ def wrong_content(channel: Path) -> Path:
     return _write(channel, GOOD, archive_bytes(GOOD, ".conda", members=sorted(other.items())))
 
 
+def wrong_size(channel: Path) -> Path:
+    """The archive has a file of another size than `paths.json` declares: damage, or a bomb."""
+    other = {**GOOD.files, "share/bad/noise.bin": File(bytes(1 << 20))}
+    return _write(channel, GOOD, archive_bytes(GOOD, ".conda", members=sorted(other.items())))
+
+
 def escaping_entry_point(channel: Path) -> Path:
     """A console script whose name leads out of `bin/`."""
     spec = replace(GOOD, noarch="python", entry_points=("../../escaped = bad:main",), depends=("python",))
@@ -125,6 +131,7 @@ HOSTILE: tuple[Callable[[Path], Path], ...] = (
     short_placeholder,
     missing_file,
     wrong_content,
+    wrong_size,
     escaping_entry_point,
 )
 """Every channel of this module, for tables of test cases."""
