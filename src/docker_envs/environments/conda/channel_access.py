@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from docker_envs.environments.conda.channel_credentials import AuthorizedRequest, ChannelCredentials
 from docker_envs.errors import InvalidInputError, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+Opened = TypeVar("Opened")
 
 _REPODATA_RETRIES = 3
 
@@ -62,6 +64,25 @@ class ChannelAccess:
                 hint="build once without `--offline`, or use a `file://` channel",
             )
         return [self.credentials.authorize(candidate) for candidate in self._candidates(url)]
+
+    def open(self, url: str, open_url: Callable[[str, Mapping[str, str]], Opened]) -> Opened:
+        """Open a file of a channel from the first place that has it.
+
+        Args:
+            url: Where the channel says that it is.
+            open_url: Opens an http(s) URL with headers.
+
+        Raises:
+            TransportError: No place has it; the error is that of the last one.
+            AuthenticationError: A file with credentials is damaged.
+        """
+        *others, last = self.requests(url)
+        for request in others:
+            try:
+                return open_url(request.url, request.headers)
+            except TransportError:
+                continue
+        return open_url(last.url, last.headers)
 
     def gateway(self, cache: Path) -> Any:
         """Rattler's gateway to repodata.

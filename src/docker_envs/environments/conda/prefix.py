@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 # Of conda itself: caches, other environments, and what it notes about this one.
 _NOT_CONTENT = ("conda-meta", "pkgs", "envs", ".condarc", ".conda_lock", "CACHEDIR.TAG")
 _DISTRIBUTION = re.compile(r".*/site-packages/(?P<name>[^/]+?)(-(?P<version>[^-/]+))?(-py[\d.]+)?\.(dist|egg)-info\Z")
+# What conda writes in place of a token, which is looked up again.
+_HIDDEN_TOKEN = "/t/<TOKEN>"  # noqa: S105 - no token
+
 _PYC = re.compile(r"(?P<folder>.*?)__pycache__/(?P<stem>[^/]+?)\.[^/.]+(\.opt-[12])?\.pyc\Z")
 
 
@@ -170,7 +173,7 @@ def _package(record: Fields) -> CondaPackage:
         version=record.require("version", str),
         build=record.require("build", str),
         subdir=record.require("subdir", str),
-        url=url,
+        url=url.replace(_HIDDEN_TOKEN, ""),
         sha256=record.get("sha256", str),
         md5=record.get("md5", str),
         size=record.get("size", int),

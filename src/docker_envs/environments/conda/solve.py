@@ -127,7 +127,7 @@ def _unreachable(text: str, access: ChannelAccess) -> TransportError:
             f"the index of a channel is not in the cache, and `--offline` forbids the network: {text}",
             hint="build once without `--offline`, or use a `file://` channel",
         )
-    refused = any(status in text for status in ("401", "403"))
+    refused = any(status in text for status in ("(401 ", "(403 "))
     hint = (
         "log in with `pixi auth login`, or write a `.netrc`" if refused else "check the channels' names and the network"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from docker_envs.environments.conda.channel_access import ChannelAccess
 from docker_envs.environments.conda.solve import solve
 from docker_envs.environments.conda.virtual_packages import virtual_packages
-from docker_envs.errors import InvalidInputError, TransportError
+from docker_envs.errors import InvalidInputError, NotFoundError, TransportError
 from docker_envs.transports.http import HttpClient
 from tests.simulators.channel import BEARER, PASSWORD, SECRETS, TOKEN, USER, ChannelSimulator
 from tests.unit.environments.conda.support import AMD64, names
@@ -45,8 +46,8 @@ def chosen(channel: str, cache: Path, access: ChannelAccess) -> tuple[CondaPacka
 
 
 def download(package: CondaPackage, access: ChannelAccess) -> bytes:
-    (request,) = access.requests(package.url)
-    with HttpClient().open(request.url, headers=request.headers) as response:
+    http = HttpClient()
+    with access.open(package.url, lambda url, headers: http.open(url, headers=headers)) as response:
         return response.read()
 
 
@@ -116,6 +117,17 @@ def test_mirrors_are_tried_in_order() -> None:
     other = "https://conda.anaconda.org/conda-forge-too/noarch/a"
     assert [request.url for request in access.requests(other)] == ["https://all.example/conda-forge-too/noarch/a"]
     assert [request.url for request in access.requests("https://h/a")] == ["https://h/a"]
+
+
+def test_a_mirror_that_fails_is_passed_over(tmp_path: Path, channel: Path) -> None:
+    empty, full = ChannelSimulator(tmp_path), ChannelSimulator(channel)
+    with empty.running(), full.running():
+        access = ChannelAccess(mirrors={CONDA_FORGE: [empty.channel, full.channel]})
+        found = chosen("conda-forge", tmp_path / "cache", ChannelAccess(mirrors={CONDA_FORGE: [full.channel]}))
+        assert download(found[1], access) == (channel / "linux-64/hello-sh-1.0-0.conda").read_bytes()
+        assert "GET /channel/linux-64/hello-sh-1.0-0.conda" in empty.asked
+        with pytest.raises(NotFoundError):
+            download(replace(found[1], url=f"{CONDA_FORGE}/noarch/a-1-0.conda"), access)
 
 
 def test_mirrors_are_reached_over_http(tmp_path: Path) -> None:

@@ -114,6 +114,14 @@ def test_variables_of_the_environment_are_kept(prefix: Path) -> None:
     assert read_prefix(prefix).declaration.variables == {"A": "1", "B": "CONDA: unset"}
 
 
+def test_a_token_that_conda_has_hidden_is_left_out(prefix: Path) -> None:
+    path = prefix / "conda-meta/hello-sh-1.0-0.json"
+    record = json.loads(path.read_text())
+    url = "https://conda.example/c/linux-64/hello-sh-1.0-0.conda"
+    path.write_text(json.dumps({**record, "url": url.replace("/c/", "/t/<TOKEN>/c/")}))
+    assert url in [package.url for package in read_prefix(prefix).packages]
+
+
 def test_records_without_hashes_are_believed(prefix: Path) -> None:
     path = prefix / "conda-meta/hello-sh-1.0-0.json"
     record = json.loads(path.read_text())
