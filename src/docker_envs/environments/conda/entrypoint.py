@@ -47,7 +47,6 @@ __names() {
 }
 
 __changes() {
-    set +eufx
     unset IFS
     export -p
     for __name in $__before; do

@@ -67,8 +67,9 @@ SCRIPTS = [
     Script("set-options", "set +u\nset +e\nexport A=$NEVER\n", {"A": ""}),
     Script(
         "test-words",
-        '[ "$LANG" = C.UTF-8 -a -n x ] && export A=1; [ -z "$LANG" -o "$LANG" != x ] && export B=1\n',
-        {"A": "1", "B": "1"},
+        '[ "$LANG" = C.UTF-8 -a -n x ] && export A=1; [ -z "$LANG" -o "$LANG" != x ] && export B=1\n'
+        '[ -n "$LANG" -a -n "" ] || export C=1\n',
+        {"A": "1", "B": "1", "C": "1"},
     ),
     Script("test-numbers", '[ "${N:-3}" -ge 3 ] && export A=1; [ 2 -lt 1 ] || export B=1\n', {"A": "1", "B": "1"}),
     Script(
@@ -172,6 +173,7 @@ UNRESOLVED = [
     ("ostype", "[[ $OSTYPE == darwin* ]] && export A=1\n", 1, "`$OSTYPE`, which is known only in a running shell"),
     ("glob", "for f in $CONDA_PREFIX/lib/*.so; do export A=$f; done\n", 1, "a file name pattern"),
     ("glob-in-value", "V='*'\nset $V\n", 2, "a file name pattern"),
+    ("backslash-in-value", "V='a\\b'\nfor i in $V; do A=$i; done\n", 2, "a file name pattern"),
     ("braces", "for i in {a,b}; do A=$i; done\n", 1, "`{…}` in a word"),
     (
         "file-of-base",

@@ -35,7 +35,7 @@ SCRIPTS: dict[str, tuple[str, dict[str, str | None]]] = {
     "reads": ('read -r A; export A="<$A>$(true)"', {"A": "<>"}),
     "prints": ("echo noise; export A=$(echo 1)", {"A": "1"}),
     "goes-away": ("cd /; export A=$(pwd)", {"A": "/"}),
-    "changes-ifs": ("IFS=:; export A=$(echo 1)", {"A": "1"}),
+    "changes-ifs": ("IFS=:; export A=$(echo 1); unset LANG", {"A": "1", "LANG": None}),
     "sees-prefix": ("export A=$(echo $CONDA_PREFIX/x)", {"A": "@/x"}),
     "sees-no-arguments": ('export A="$(echo $#)"', {"A": "0"}),
     "loses-path": ("export A=$(echo 1) PATH=/nowhere", {"A": "1", "PATH": "@/bin:/nowhere"}),
@@ -122,6 +122,20 @@ def test_the_command_is_executed_as_it_is(shell: str, tmp_path: Path) -> None:
     assert found.stdout.decode() == f"{words}{tmp_path}\ninput\n"
     assert b"noise" in found.stderr
     assert found.returncode == 7
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_directory_stays(shell: str, tmp_path: Path) -> None:
+    found = run(build(tmp_path, {"a": "export A=$(echo 1); cd /"}), shell, *SHOW, PWD=str(tmp_path))
+    assert f"PWD={tmp_path}\0" in found.stdout.decode().replace("OLDPWD", "")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_options_of_the_shell_do_no_harm(shell: str, tmp_path: Path) -> None:
+    entrypoint = build(tmp_path, {"a": "export A=$(echo 1); false; export B=$NEVER"})
+    command = [shutil.which(SHELLS[shell][0]) or "", *SHELLS[shell][1:], "-eu", str(entrypoint), *SHOW]
+    found = subprocess.run(command, env={"PATH": "/nowhere"}, capture_output=True, check=True, timeout=60)
+    assert variables(found.stdout).items() >= {"A": "1", "B": ""}.items()
 
 
 @pytest.mark.parametrize("shell", SHELLS)
