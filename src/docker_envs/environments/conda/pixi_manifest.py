@@ -6,9 +6,8 @@ Spec: pixi docs, "Manifest" and "Multi Environment".
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from docker_envs.environments.conda.channels import ChannelPriority
 from docker_envs.environments.conda.declaration import Declaration
@@ -33,6 +32,7 @@ from docker_envs.environments.conda.pixi_workspace import (
 from docker_envs.environments.conda.solve_settings import SolveSettings, SolveStrategy
 from docker_envs.environments.conda.subdirs import subdir_of
 from docker_envs.environments.conda.suggestion import suggest
+from docker_envs.environments.conda.toml_document import parse_toml
 from docker_envs.errors import FormatError, InvalidDeclarationError
 from docker_envs.fields import Fields
 
@@ -54,9 +54,6 @@ _COMPOSING_KEYS = {"features", "solve-group", "no-default-feature"}
 _ENVIRONMENT_KEYS = (
     *_COMPOSING_KEYS,
     *(key for key in FEATURE_KEYS if key not in ("host-dependencies", "build-dependencies", "system-requirements")),
-)
-_TOML_PLACE = re.compile(
-    r"(?P<reason>.*?) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)\Z", re.DOTALL
 )
 
 
@@ -102,26 +99,6 @@ def declared_environments(path: Path, text: str) -> tuple[str, ...]:
         raise InvalidDeclarationError(error.source, error.reason, hint=error.hint) from error
 
 
-def parse_toml(path: Path, text: str) -> dict[str, Any]:
-    """A TOML document.
-
-    Raises:
-        InvalidDeclarationError: It is none; the error says where.
-    """
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        match = _TOML_PLACE.match(str(error))
-        if match is None:
-            raise InvalidDeclarationError(str(path), f"not valid TOML: {error}") from error
-        last = text.splitlines()
-        line, column = match["line"] or len(last), match["column"] or len(last[-1]) + 1
-        reason = match["reason"][0].lower() + match["reason"][1:]
-        raise InvalidDeclarationError(f"{path}:{line}:{column}", f"not valid TOML: {reason}") from error
-    except RecursionError as error:
-        raise InvalidDeclarationError(str(path), "nested too deeply") from error
-
-
 @dataclass(frozen=True, slots=True)
 class _Workspace:
     """A manifest, taken apart.
@@ -146,6 +123,9 @@ class _Workspace:
         manifest, python = document, None
         groups: dict[str, bool] = {}
         if path.name == "pyproject.toml":
+            tool = document.get("tool", dict) or {}
+            if "pixi" not in tool:
+                raise InvalidDeclarationError(str(path), "has no `[tool.pixi]`")
             manifest = document.object("tool").object("pixi")
             python, groups = _pyproject(document)
         check_keys(manifest, _KEYS)
