@@ -189,8 +189,9 @@ def _parse_old_paths(files: dict[str, bytes], source: str) -> list[PathsEntry]:
             placeholders[fields[2]] = (fields[0], fields[1].lower())
         else:
             placeholders[fields[0] if len(fields) == 1 else line] = (OLD_PLACEHOLDER, "text")
-    unlinked = {*_lines(files, "info/no_link", source), *_lines(files, "info/no_softlink", source)}
+    unlinked = set(_lines(files, "info/no_link", source))
     paths = []
+    unlinked.update(_lines(files, "info/no_softlink", source))
     for path in _lines(files, "info/files", source):
         placeholder, mode = placeholders.get(path, (None, None))
         paths.append(PathsEntry(path, prefix_placeholder=placeholder, file_mode=mode, no_link=path in unlinked))
