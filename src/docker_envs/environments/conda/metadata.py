@@ -165,7 +165,7 @@ def _parse_old_paths(files: dict[str, bytes], source: str) -> list[PathsEntry]:
         if len(fields) == 3 and fields[1] in ("text", "binary"):
             placeholders[fields[2]] = (fields[0], fields[1])
         else:
-            placeholders[line] = (OLD_PLACEHOLDER, "text")
+            placeholders[fields[0] if len(fields) == 1 else line] = (OLD_PLACEHOLDER, "text")
     unlinked = set(_lines(files, "info/no_link", source))
     paths = []
     for path in _lines(files, "info/files", source):

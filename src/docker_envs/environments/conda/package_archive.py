@@ -7,8 +7,12 @@ format".
 from __future__ import annotations
 
 import contextlib
+import io
+import lzma
+import struct
 import zipfile
-from typing import TYPE_CHECKING
+import zlib
+from typing import IO, TYPE_CHECKING
 
 from docker_envs.archive.compression import Compression, DecompressedReader
 from docker_envs.archive.entry import Entry, Kind
@@ -23,6 +27,18 @@ if TYPE_CHECKING:
 
 #: The largest metadata file that is read, in bytes.
 _MAX_METADATA = 256 << 20
+# What `zipfile` raises on damaged files, depending on which of their bytes is wrong.
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
 _INFO = "info/"
 _WANTED = frozenset(
     f"{_INFO}{name}" for name in ("index.json", "paths.json", "link.json", "files", "has_prefix", "no_link")
@@ -102,22 +118,44 @@ class PackageArchive:
             with DecompressedReader(self.host_path.open("rb"), Compression.BZIP2, source=self.source) as tar:
                 yield tar
             return
-        try:
-            with zipfile.ZipFile(self.host_path) as archive:
-                name = self._member(archive, part)
-                with (
-                    archive.open(name) as member,
-                    DecompressedReader(member, Compression.ZSTD, source=self.source) as tar,
-                ):
-                    yield tar
-        except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-            raise FormatError(self.source, f"damaged conda package ({error})") from error
+        with self._open_member(part) as member, DecompressedReader(member, Compression.ZSTD, source=self.source) as tar:
+            yield tar
+
+    @contextlib.contextmanager
+    def _open_member(self, part: str) -> Iterator[ByteSource]:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(self.host_path.open("rb"))
+            with _zip_errors(self.source):
+                archive = stack.enter_context(zipfile.ZipFile(file))
+                member = stack.enter_context(archive.open(self._member(archive, part)))
+            yield _MemberReader(member, self.source)
 
     def _member(self, archive: zipfile.ZipFile, part: str) -> str:
         names = [name for name in archive.namelist() if name.startswith(part) and name.endswith(".tar.zst")]
         if len(names) != 1:
             raise FormatError(self.source, f"expected one member `{part}….tar.zst`, found {len(names)}")
         return names[0]
+
+
+class _MemberReader(io.RawIOBase):
+    """A member of a zip file whose errors are ours; who opened the member closes it."""
+
+    def __init__(self, member: IO[bytes], source: str) -> None:
+        super().__init__()
+        self._member = member
+        self._source = source
+
+    def read(self, size: int = -1) -> bytes:
+        with _zip_errors(self._source):
+            return self._member.read(size)
+
+
+@contextlib.contextmanager
+def _zip_errors(source: str) -> Iterator[None]:
+    try:
+        yield
+    except _ZIP_ERRORS as error:
+        raise FormatError(source, f"damaged conda package ({error})") from error
 
 
 def _is_complete(found: dict[str, bytes]) -> bool:
