@@ -93,12 +93,12 @@ def read_pixi_lock(path: Path, *, environment: str, platform: Platform) -> tuple
         raise InvalidDeclarationError(str(path), f"cannot read the lock file: {_explanation(error)}") from error
     found = lock.environment(environment)
     if found is None:
-        names = ", ".join(f"`{name}`" for name, _ in lock.environments())
+        names = ", ".join(sorted(f"`{name}`" for name, _ in lock.environments()))
         raise InvalidDeclarationError(str(path), f"has no environment `{environment}`, only {names}")
     subdir = subdir_of(platform)
     place = next((candidate for candidate in found.platforms() if str(candidate.subdir) == subdir), None)
     if place is None:
-        names = ", ".join(f"`{candidate.name}`" for candidate in found.platforms())
+        names = ", ".join(sorted(f"`{candidate.name}`" for candidate in found.platforms()))
         raise InvalidDeclarationError(
             str(path), f"environment `{environment}` is not locked for `{subdir}`, only {names}"
         )
