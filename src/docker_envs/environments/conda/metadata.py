@@ -14,7 +14,7 @@ import msgspec
 
 from docker_envs.errors import FormatError
 from docker_envs.fields import Fields
-from docker_envs.paths import image_path
+from docker_envs.paths import image_path, parent_paths
 
 if TYPE_CHECKING:
     from docker_envs.environments.conda.package_archive import PackageArchive
@@ -151,7 +151,17 @@ def _parse_paths(files: dict[str, bytes], source: str) -> tuple[PathsEntry, ...]
         if entry.path in seen:
             raise FormatError(source, f"`{entry.path}` is listed twice")
         seen.add(entry.path)
+    _check_parents(paths, source)
     return tuple(paths)
+
+
+def _check_parents(paths: list[PathsEntry], source: str) -> None:
+    """Nothing is below a file or link: it would end up elsewhere, or nowhere."""
+    files = {entry.path for entry in paths if entry.path_type != "directory"}
+    for entry in paths:
+        for parent in parent_paths(entry.path):
+            if parent in files:
+                raise FormatError(source, f"`{entry.path}` is listed below `{parent}`, which is no directory")
 
 
 def _parse_old_paths(files: dict[str, bytes], source: str) -> list[PathsEntry]:
