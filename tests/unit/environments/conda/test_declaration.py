@@ -91,15 +91,19 @@ BAD_FILES = [
     (
         "control character",
         "a: \x01",
-        "env.yml: no valid YAML: unacceptable character #x0001: special characters are not allowed\n"
-        '  in "<unicode string>", position 3',
+        (
+            "env.yml: no valid YAML: unacceptable character #x0001: special characters are not allowed\n"
+            '  in "<unicode string>", position 3'
+        ),
         None,
     ),
     (
         "python object",
         "!!python/object:os.system a",
-        "env.yml:1:1: no valid YAML: could not determine a constructor for the tag "
-        "'tag:yaml.org,2002:python/object:os.system'",
+        (
+            "env.yml:1:1: no valid YAML: could not determine a constructor for the tag "
+            "'tag:yaml.org,2002:python/object:os.system'"
+        ),
         None,
     ),
     ("a list", "- python", "env.yml: expected a mapping with `channels` and `dependencies`", None),

@@ -285,6 +285,10 @@ REFUSED = {
         FormatError,
         "bad-1.0-0.conda: `share/bad/missing.txt` is listed in its metadata, but not there",
     ),
+    hostile.path_through_symlink: (
+        FormatError,
+        "bad-1.0-0.conda: `share/out/escaped.txt` is listed below `share/out`, which is no directory",
+    ),
     hostile.parent_path: (
         PathEscapeError,
         "bad-1.0-0.conda: info/paths.json: path 'share/../../../escaped.txt' points outside of the root",

@@ -130,6 +130,11 @@ DAMAGED: list[tuple[str, dict[str, object], str]] = [
     ),
     ("listed twice", {"paths.json": {"paths": [{"_path": "a"}, {"_path": "./a"}]}}, f"{NAME}: `a` is listed twice"),
     (
+        "below a file",
+        {"paths.json": {"paths": [{"_path": "a/b/c"}, {"_path": "a", "path_type": "softlink"}]}},
+        f"{NAME}: `a/b/c` is listed below `a`, which is no directory",
+    ),
+    (
         "unknown mode",
         {"paths.json": {"paths": [{"_path": "a", "file_mode": "latin1"}]}},
         f"{NAME}: `a` has the unknown file mode 'latin1'",
@@ -158,6 +163,12 @@ def noarch(tmp_path: Path, *entry_points: object, kind: str = "python") -> tuple
     link = {"noarch": {"type": "python", "entry_points": list(entry_points)}, "package_metadata_version": 1}
     info = {"index.json": {**INDEX, "noarch": kind}, "paths.json": PATHS, "link.json": link}
     return read_metadata(write_info(tmp_path, info).archive).entry_points
+
+
+def test_a_directory_may_be_listed_with_what_is_in_it(tmp_path: Path) -> None:
+    paths = {"paths": [{"_path": "a", "path_type": "directory"}, {"_path": "a/b"}]}
+    metadata = read_metadata(write_info(tmp_path, {"paths.json": paths}).archive)
+    assert [entry.path for entry in metadata.paths] == ["a", "a/b"]
 
 
 @pytest.mark.parametrize(
