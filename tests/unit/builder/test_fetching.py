@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ from docker_envs.errors import (
     TransportError,
 )
 from docker_envs.report import SILENT
+from docker_envs.transports.download import open_download
 from docker_envs.transports.fetch import RetryRule
 from docker_envs.transports.http import HttpClient
 from tests.simulators.http_server import Answer, HttpSimulator, Request
@@ -54,7 +56,7 @@ def server() -> Iterator[Channel]:
 @pytest.fixture
 def fetcher(tmp_path: Path) -> PackageFetcher:
     http = HttpClient(rule=RetryRule(attempts=3, sleep=lambda _: None))
-    return PackageFetcher(tmp_path / "cache", open_url=http.open, reporter=SILENT)
+    return PackageFetcher(tmp_path / "cache", open_url=partial(open_download, http), reporter=SILENT)
 
 
 def package(server: Channel, **facts: object) -> CondaPackage:

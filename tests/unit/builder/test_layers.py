@@ -131,8 +131,10 @@ def test_giving_up_leaves_nothing(tmp_path: Path, paths: list[Path], executor: T
         (
             hostile.whiteout_name,
             BuildError,
-            ("bad-1.0-0: a layer cannot hold `opt/conda/share/bad/.wh.foo`: "
-            "names that start with `.wh.` mean deletions there"),
+            (
+                "bad-1.0-0: a layer cannot hold `opt/conda/share/bad/.wh.foo`: "
+                "names that start with `.wh.` mean deletions there"
+            ),
         ),
         (
             hostile.missing_file,
