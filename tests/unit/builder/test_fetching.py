@@ -19,6 +19,7 @@ from docker_envs.errors import (
     SizeMismatchError,
     StorageError,
     TransportError,
+    VerificationError,
 )
 from docker_envs.report import SILENT
 from docker_envs.transports.download import open_download
@@ -84,12 +85,19 @@ def test_a_download_is_kept_and_not_repeated(fetcher: PackageFetcher, server: Ch
     assert kept(tmp_path) == [f"sha256-{SHA256}/{NAME}"]
 
 
-def test_what_is_kept_is_verified_again(fetcher: PackageFetcher, server: Channel) -> None:
+@pytest.mark.parametrize("damaged", [CONTENT[:-1] + b"\0", CONTENT[:-1], CONTENT + b"\0"])
+def test_what_is_kept_is_verified_again_and_replaced_when_damaged(
+    fetcher: PackageFetcher, server: Channel, damaged: bytes
+) -> None:
     path = fetch(fetcher, package(server))
-    path.write_bytes(CONTENT[:-1] + b"\0")
-    with pytest.raises(DigestMismatchError) as caught:
+    path.write_bytes(damaged)
+    assert fetch(fetcher, package(server)) == path
+    assert path.read_bytes() == CONTENT
+    assert len(server.log) == 2
+    path.write_bytes(damaged)
+    server.content = damaged
+    with pytest.raises(VerificationError):
         fetch(fetcher, package(server))
-    assert caught.value.expected == f"sha256:{SHA256}"
 
 
 def test_a_channel_that_has_only_md5(fetcher: PackageFetcher, server: Channel, tmp_path: Path) -> None:
