@@ -3,7 +3,9 @@
     .venv/bin/python -m benchmarks.build --environment FILE [--registry HOST:PORT] [--base NAME:TAG] [--runs N]
 
 - docker-envs: `docker-envs build … --push`, with an empty cache.
-- directory: rattler installs into a directory, `tar` and `gzip -1` make one layer of it, skopeo pushes.
+- directory: rattler installs into a directory, `tar | gzip -1` make one layer of it, skopeo pushes that (`tarball:`),
+  without a base. The same on the base takes a script that edits an OCI layout; it computes the diff_id while gzip
+  works.
 - docker build: rattler installs in a build stage, whose result is copied onto the base, `docker push`.
 
 All three read the same local channel and push to the same local registry, each to a repository of its own that does not
@@ -64,8 +66,8 @@ def ours(environment: Path, base: str, target: str, work: Path) -> Measured:
     return measure.run([*command, "--cache-dir", work / "cache"], env={"PYTHONPATH": str(PROJECT / "src")})
 
 
-def directory(urls: Path, base: str, target: str, work: Path) -> Measured:
-    command: list[str | Path] = [sys.executable, "-m", "benchmarks.directory_build", urls, base, target, work]
+def directory(urls: Path, target: str, work: Path, *base: str) -> Measured:
+    command: list[str | Path] = [sys.executable, "-m", "benchmarks.directory_build", urls, target, work, *base]
     return measure.run(command, cwd=PROJECT)
 
 
@@ -143,7 +145,8 @@ def main() -> None:
         urls = lock(options.environment, work)
         jobs: dict[str, Callable[[str, Path], Measured]] = {
             "docker-envs": lambda target, folder: ours(options.environment, base, target, folder),
-            "directory, tar, gzip -1, skopeo": lambda target, folder: directory(urls, base, target, folder),
+            "directory, tar, gzip -1, skopeo": lambda target, folder: directory(urls, target, folder),
+            "the same on the base, by a script": lambda target, folder: directory(urls, target, folder, base),
         }
         if not options.skip_docker_build:
             builder = prepare_builder(base, work / "builder")

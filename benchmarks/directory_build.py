@@ -1,6 +1,6 @@
 """The classic way without an engine: install into a directory, pack it as one layer, push with skopeo.
 
-`python -m benchmarks.directory_build URLS BASE TARGET WORK_DIR`
+`python -m benchmarks.directory_build URLS TARGET WORK_DIR [BASE]`
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 INSTALL = Path(__file__).with_name("install.py")
+SKOPEO = ("skopeo", "copy", "-q")
 
 
 def blob(layout: Path, document: dict[str, Any]) -> dict[str, Any]:
@@ -29,17 +30,33 @@ def load(layout: Path, digest: str) -> dict[str, Any]:
     return document
 
 
-def main() -> None:
-    urls, base, target, work = sys.argv[1:]
-    root, layout = Path(work) / "root", Path(work) / "layout"
+def install(urls: str, work: Path) -> Path:
+    """Install the packages; the root directory that holds them."""
+    root = work / "root"
     (root / "opt").mkdir(parents=True)
     subprocess.run([sys.executable, INSTALL, urls, root / "opt/conda", "/opt/conda"], check=True)
-    skopeo = ["skopeo", "copy", "-q"]
-    subprocess.run([*skopeo, "--src-tls-verify=false", f"docker://{base}", f"oci:{layout}:1"], check=True)
-    layer = layout / "blobs/sha256/new"
+    return root
+
+
+def pack(root: Path, pipe: str) -> None:
+    """Run `tar … | PIPE`."""
     tar = f"tar -C {root} --sort=name --owner=0 --group=0 -cf - opt"
-    script = f"{tar} | tee >(sha256sum > {work}/diff_id) | gzip -1 > {layer}; wait"
-    subprocess.run(["bash", "-o", "pipefail", "-c", script], check=True)
+    subprocess.run(["bash", "-o", "pipefail", "-c", f"{tar} | {pipe}; wait"], check=True)
+
+
+def tarball(urls: str, target: str, work: Path) -> None:
+    """What skopeo makes of a tarball: an image of this one layer, without the base."""
+    layer = work / "layer.tar.gz"
+    pack(install(urls, work), f"gzip -1 > {layer}")
+    subprocess.run([*SKOPEO, "--dest-tls-verify=false", f"tarball:{layer}", f"docker://{target}"], check=True)
+
+
+def on_base(urls: str, target: str, work: Path, base: str) -> None:
+    """The layer on a base, in a layout that is edited by hand, with the diff_id computed while gzip works."""
+    root, layout = install(urls, work), work / "layout"
+    subprocess.run([*SKOPEO, "--src-tls-verify=false", f"docker://{base}", f"oci:{layout}:1"], check=True)
+    layer = layout / "blobs/sha256/new"
+    pack(root, f"tee >(sha256sum > {work}/diff_id) | gzip -1 > {layer}")
     with layer.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = layer.stat().st_size
@@ -47,7 +64,7 @@ def main() -> None:
     index = json.loads((layout / "index.json").read_text())
     manifest = load(layout, index["manifests"][0]["digest"])
     config = load(layout, manifest["config"]["digest"])
-    config["rootfs"]["diff_ids"].append("sha256:" + (Path(work) / "diff_id").read_text().split()[0])
+    config["rootfs"]["diff_ids"].append("sha256:" + (work / "diff_id").read_text().split()[0])
     config.setdefault("history", []).append({"created_by": "tar"})
     config["config"]["Env"] = ["PATH=/opt/conda/bin:/usr/local/bin:/usr/bin:/bin"]
     manifest["config"] |= blob(layout, config)
@@ -55,8 +72,9 @@ def main() -> None:
     manifest["layers"].append({"mediaType": media_type, "digest": f"sha256:{digest}", "size": size})
     index["manifests"][0] |= blob(layout, manifest)
     (layout / "index.json").write_text(json.dumps(index))
-    subprocess.run([*skopeo, "--dest-tls-verify=false", f"oci:{layout}:1", f"docker://{target}"], check=True)
+    subprocess.run([*SKOPEO, "--dest-tls-verify=false", f"oci:{layout}:1", f"docker://{target}"], check=True)
 
 
 if __name__ == "__main__":
-    main()
+    arguments = sys.argv[1:]
+    (tarball if len(arguments) == 3 else on_base)(arguments[0], arguments[1], Path(arguments[2]), *arguments[3:])

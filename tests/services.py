@@ -55,9 +55,22 @@ class Engine:
         Raises:
             docker.errors.ContainerError: The exit status was not 0.
         """
-        output = self.client.containers.run(image, list(args) or None, network_mode="none", remove=True)
-        assert isinstance(output, bytes)
-        return output.decode()
+        containers = self.client.containers
+        try:
+            container = containers.create(image, list(args) or None, network_mode="none")
+        except docker.errors.ImageNotFound:
+            self.client.images.pull(image)
+            container = containers.create(image, list(args) or None, network_mode="none")
+        try:
+            container.start()
+            status = container.wait()["StatusCode"]
+            # Read after the end: followed from the start, the log of a container that ends at once may lack something.
+            if status:
+                errors = container.logs(stdout=False, stderr=True).decode()
+                raise docker.errors.ContainerError(container, status, list(args), image, errors)
+            return container.logs(stdout=True, stderr=False).decode()
+        finally:
+            container.remove(force=True)
 
 
 def require_programs(*programs: str) -> None:

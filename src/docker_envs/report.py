@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 layer`, `2 layers`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 class Task(Protocol):
     """One piece of work in progress."""
 

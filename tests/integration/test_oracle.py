@@ -16,7 +16,7 @@ from docker_envs.archive.reader import iter_entries
 from tests.builds import LONG_PREFIX, PREFIX, build_archive, docker_envs
 from tests.oracle import Node, RattlerError, compare, install_with_rattler, read_image, read_tree
 from tests.packages import hostile
-from tests.packages.build import PackageSpec, Symlink, text, write_channel
+from tests.packages.build import PLACEHOLDER, PackageSpec, Symlink, text, write_channel
 from tests.packages.channel import AARCH64_SPECS, NORMAL_SPECS
 from tests.packages.real import write_real_channel
 
@@ -124,6 +124,46 @@ def test_interpreter_lines_fit_or_are_rewritten(channel: Path, cache: Path, tmp_
     lines = [content.split(b"\n")[0] for path, content in files(image).items() if "/bin/" in path]
     assert len([line for line in lines if line.startswith(b"#!")]) > 8
     assert max(len(line) for line in lines) <= MAX_SHEBANG
+
+
+# First lines of scripts, `%s` for the prefix: what `install/link.rs` of rattler tells apart, and what it does not.
+INTERPRETER_LINES = (
+    "#!%s/bin/python",
+    "#!%s/bin/python3 -u -I",
+    "#!%s/bin/python3.11",
+    "#!%s/bin/python3.11t",
+    "#!%s/bin/python2.7",
+    "#!%s/bin/python3-config",
+    "#!%s/bin/pypy3",
+    "#!%s/bin/perl -w -T",
+    "#! %s/bin/perl",
+    "#!  %s/bin/python  -u",
+    "#!\t%s/bin/python",
+    "#!%s/bin/sh\t-e",
+    "#!%s/bin/with\\ space/python",
+    "#!/usr/bin/env %s/bin/tool",
+    "#!/usr/bin/env python",
+    "#!/bin/sh -e " + "x" * 150,
+    "#!/bin/sh %s",
+    "#!%s",
+    "#!",
+    "#! ",
+    "#!%s/bin/python\r",
+    " #!%s/bin/python",
+    "#!%s/bin/python %s/lib",
+)
+
+
+@pytest.mark.parametrize("prefix", [PREFIX, "/opt/" + "l" * 105, LONG_PREFIX, "/srv/with space/env"])
+def test_interpreter_lines_equal_what_rattler_writes(tmp_path: Path, prefix: str) -> None:
+    files = {}
+    for number, line in enumerate(INTERPRETER_LINES):
+        first = line.replace("%s", PLACEHOLDER)
+        files[f"bin/{number:02}-script"] = text(f"{first}\n# {PLACEHOLDER}\n", 0o755)
+        files[f"bin/{number:02}-one-line"] = text(first, 0o755)
+    channel = write_channel(tmp_path / "channel", [PackageSpec("scripts", files=files)])
+    found, _ = differences(("scripts",), channel, prefix, tmp_path)
+    assert found == []
 
 
 def files(image: Image) -> dict[str, bytes]:

@@ -167,12 +167,20 @@ def test_push_to_another_registry_streams_the_base(
 
 def test_push_twice_and_under_another_tag(registry: str) -> None:
     notes = Notes()
-    client = RegistryClient(reporter=notes)
     image = tiny_image(platform=host_platform())
     for tag in ("1", "1", "2"):
-        client.push_image(image, parse(f"{registry}/tiny:{tag}"))
+        RegistryClient(reporter=notes).push_image(image, parse(f"{registry}/tiny:{tag}"))
     assert notes.finished == ["uploaded", "uploaded", "exists", "exists", "exists"]
     assert set(skopeo("list-tags", f"{registry}/tiny")["Tags"]) == {"1", "2"}
+
+
+def test_what_a_client_has_pushed_it_does_not_ask_for_again(registry: str) -> None:
+    notes = Notes()
+    client = RegistryClient(reporter=notes)
+    image = tiny_image(platform=host_platform())
+    for tag in ("1", "2"):
+        client.push_image(image, parse(f"{registry}/asked-once:{tag}"))
+    assert notes.finished == ["uploaded", "uploaded"]
 
 
 def test_push_by_digest(registry: str) -> None:

@@ -74,10 +74,12 @@ class LayerWriter:
 
     def write(self, piece: bytes) -> None:
         """Take the next bytes of the tar stream."""
-        self._pieces.append(piece)
-        self._length += len(piece)
-        if self._length >= self._block_size:
-            self._cut()
+        length = self._length + len(piece)
+        if length < self._block_size:
+            self._pieces.append(piece)
+            self._length = length
+        else:
+            self._cut(piece)
 
     def close(self) -> LayerFacts:
         """Compress what is left and wait for it.
@@ -103,17 +105,15 @@ class LayerWriter:
             if not future.cancel():
                 future.exception()
 
-    def _cut(self) -> None:
-        joined = b"".join(self._pieces)
-        size = self._block_size
-        end = len(joined) - len(joined) % size
-        if end == size == len(joined):
-            self._emit(joined)
-        else:
-            for start in range(0, end, size):
-                self._emit(joined[start : start + size])
-        self._pieces = [joined[end:]] if end < len(joined) else []
-        self._length = len(joined) - end
+    def _cut(self, piece: bytes) -> None:
+        """Complete blocks with a piece, each byte of which is copied once."""
+        view, start = memoryview(piece), 0
+        while self._length + len(view) - start >= self._block_size:
+            end = start + self._block_size - self._length
+            self._emit(b"".join((*self._pieces, view[start:end])))
+            self._pieces, self._length, start = [], 0, end
+        if start < len(view):
+            self._pieces, self._length = [view[start:]], len(view) - start
 
     def _emit(self, block: bytes) -> None:
         self._tar_hasher.update(block)

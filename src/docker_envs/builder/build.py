@@ -23,7 +23,7 @@ from docker_envs.environments.conda.virtual_packages import virtual_packages
 from docker_envs.errors import BuildError, InvalidInputError
 from docker_envs.oci.image import Image, scratch
 from docker_envs.planner.plan import Plan, PlannedPackage, make_plan
-from docker_envs.report import SILENT, Reporter
+from docker_envs.report import SILENT, Reporter, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +126,7 @@ def _read_packages(
     lock: Sequence[CondaPackage], request: BuildRequest, delivery: Delivery, reporter: Reporter
 ) -> list[tuple[PlannedPackage, Path]]:
     fetcher = PackageFetcher(request.cache / "packages", open_url=delivery.open_url, reporter=reporter)
-    task = reporter.start("read", f"{len(lock)} packages", sum(package.size or 0 for package in lock) or None)
+    task = reporter.start("read", counted(len(lock), "package"), sum(package.size or 0 for package in lock) or None)
 
     def read(package: CondaPackage, cancelled: threading.Event) -> tuple[PlannedPackage, Path]:
         fetched = fetcher.fetch(package, cancelled)
@@ -155,8 +155,7 @@ def _lock(request: BuildRequest, reporter: Reporter) -> tuple[CondaPackage, ...]
         return ()
     if declaration.packages is not None:
         return declaration.packages
-    count = len(declaration.specs)
-    task = reporter.start("solve", f"{count} spec{'s' * (count != 1)}")
+    task = reporter.start("solve", counted(len(declaration.specs), "spec"))
     lock = solve(
         declaration.channels,
         declaration.specs,
@@ -164,7 +163,7 @@ def _lock(request: BuildRequest, reporter: Reporter) -> tuple[CondaPackage, ...]
         virtual_packages=virtual_packages(request.platform, request.virtual_packages),
         cache=request.cache / "repodata",
     )
-    task.finish(f"{len(lock)} packages")
+    task.finish(counted(len(lock), "package"))
     return lock
 
 

@@ -74,7 +74,9 @@ class Delivery:
 
     def open_url(self, url: str) -> ByteSource:
         """Open an http(s) URL for reading."""
-        return self.http.open(url)
+        from docker_envs.transports.download import open_download
+
+        return open_download(self.http, url)
 
     def begin(self, layer: Layer, cancelled: threading.Event) -> None:
         """A layer is ready: registries may have it while others are made."""

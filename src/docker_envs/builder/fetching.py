@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 
 from docker_envs.builder.parallel import checked
 from docker_envs.digest import Digest
-from docker_envs.errors import DigestMismatchError, NotFoundError, SizeMismatchError, redact
+from docker_envs.errors import DigestMismatchError, NotFoundError, SizeMismatchError, VerificationError, redact
 from docker_envs.streams import CHUNK_SIZE
 from docker_envs.transports.blobs import atomic_file, storage_errors
 
@@ -71,7 +71,10 @@ class PackageFetcher:
             shutil.rmtree(self._cache / checksum, ignore_errors=True)
         path = self._cache / checksum / package.file_name
         if path.is_file():
-            return self._verify(package, path, cancelled)
+            try:
+                return self._verify(package, path, cancelled)
+            except VerificationError as error:
+                self._reporter.warning(f"the cache is damaged, so this is fetched again: {error}")
         return self._download(package, path, cancelled)
 
     def _verify(self, package: CondaPackage, path: Path, cancelled: threading.Event) -> FetchedPackage:

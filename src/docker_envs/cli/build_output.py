@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from docker_envs.cli.progress import human_size
+from docker_envs.report import counted
 
 if TYPE_CHECKING:
     from docker_envs.builder.build import BuildResult, Prepared
@@ -18,11 +19,11 @@ def result_text(result: BuildResult, request: BuildRequest) -> str:
     total = sum(layer.size for layer in layers)
     own = result.own_layers
     packages = sum(len(planned.packages) for planned in result.plan.layers)
-    counted = f"{len(layers)} layers ({human_size(total)}), {len(own)} of them"
-    made = f"from {packages} packages ({human_size(sum(layer.size for layer in own))})"
+    whole = f"{counted(len(layers), 'layer')} ({human_size(total)}), {len(own)} of them"
+    made = f"from {counted(packages, 'package')} ({human_size(sum(layer.size for layer in own))})"
     lines = [
         str(result.image.digest),
-        f"{result.image.platform}, {counted} {made}, {result.seconds:.1f} s",
+        f"{result.image.platform}, {whole} {made}, {result.seconds:.1f} s",
         *_destination_lines(request.destinations),
     ]
     return "\n".join(lines)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import random
@@ -102,8 +101,8 @@ def test_empty_layer(compression: str) -> None:
     blob, facts = write([], compression)
     assert decompress(blob) == b""
     assert facts == LayerFacts(Digest.of(blob), len(blob), Digest.of(b""), 0)
-    if compression == "gzip:1":
-        assert gzip.decompress(blob) == b""
+    # Nothing at all would be no gzip and no zstd stream.
+    assert (blob == b"") is (compression == "none")
 
 
 @pytest.mark.parametrize("compression", SETTINGS)

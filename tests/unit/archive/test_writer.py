@@ -61,6 +61,18 @@ def test_pax_headers_only_where_ustar_is_too_small() -> None:
     assert b"PaxHeader" in pack([file_entry("é", b"x", mtime=1)])
 
 
+@pytest.mark.parametrize("name", [1, 99, 100, 101])
+@pytest.mark.parametrize("prefix", [98, 99, 100, 154, 155, 156, 157])
+@pytest.mark.parametrize("kind", [Kind.FILE, Kind.DIRECTORY])
+def test_limits_of_name_and_prefix(prefix: int, name: int, kind: Kind) -> None:
+    """POSIX pax, "ustar Interchange Format": name 100, prefix 155 bytes, the slash between them in neither."""
+    entry = Entry("p" * prefix + "/" + "n" * name, kind, 0o755, 0)
+    archive = pack([entry])
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:", errorlevel=2) as read:
+        assert tarfile_facts(read) == add_parents([entry])
+    assert unpack(archive) == add_parents([entry])
+
+
 def test_size_beyond_octal_digits() -> None:
     entry = Entry("huge", Kind.FILE, 0o644, 0, size=8 << 30)
     with tarfile.open(fileobj=io.BytesIO(tar_header.encode(entry)), mode="r:") as archive:

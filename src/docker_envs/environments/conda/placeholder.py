@@ -22,9 +22,6 @@ def replace_text(content: bytes, placeholder: bytes, prefix: bytes) -> bytes:
     if not content.startswith(b"#!"):
         return content.replace(placeholder, prefix)
     line, newline, rest = content.partition(b"\n")
-    if not newline:
-        # Without a newline, rattler and conda see no interpreter line.
-        return content.replace(placeholder, prefix)
     return _replace_shebang(line, placeholder, prefix) + newline + rest.replace(placeholder, prefix)
 
 

@@ -1,0 +1,84 @@
+"""Progress: one line a piece of work where nobody looks, bars on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import sys
+
+import pytest
+
+from docker_envs.cli.progress import BarReporter, LineReporter, human_size, reporter_for
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1_550_000, "1.6 MB"),
+        (999_000_000, "999.0 MB"),
+        (2_500_000_000, "2.50 GB"),
+        (2_500_000_000_000, "2500.00 GB"),
+    ],
+)
+def test_sizes_for_people(size: int, text: str) -> None:
+    assert human_size(size) == text
+
+
+def run(reporter: LineReporter | BarReporter) -> None:
+    task = reporter.start("build", "numpy-2.0-0", 2_000_000)
+    task.advance(1_000_000)
+    task.finish("cached")
+    reporter.start("solve", "1 spec").finish()
+    reporter.message("a [message]")
+    reporter.warning("a [warning]")
+
+
+def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    run(LineReporter())
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "build    numpy-2.0-0 (2.0 MB, cached)\nsolve    1 spec\na [message]\nwarning: a [warning]\n"
+    )
+
+
+def test_quiet_lines_are_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    run(LineReporter(quiet=True))
+    assert capsys.readouterr().err == "warning: a [warning]\n"
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch, quiet: bool) -> tuple[str, str]:
+    """The kind of the reporter, and what a terminal gets from it."""
+    parent, child = pty.openpty()
+    with os.fdopen(child, "w") as terminal:
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "120")
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with reporter_for(quiet=quiet) as reporter:
+            assert isinstance(reporter, LineReporter | BarReporter)
+            run(reporter)
+        terminal.flush()
+        shown = os.read(parent, 1 << 16).decode()
+        monkeypatch.undo()
+    os.close(parent)
+    return type(reporter).__name__, shown
+
+
+def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, shown = on_a_terminal(monkeypatch, quiet=False)
+    assert kind == "BarReporter"
+    assert "a [message]" in shown
+    assert "warning: a [warning]" in shown
+    assert "\x1b[" in shown
+
+
+def test_no_bars_when_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert on_a_terminal(monkeypatch, quiet=True) == ("LineReporter", "warning: a [warning]\r\n")
+
+
+def test_no_bars_without_a_terminal() -> None:
+    with reporter_for(quiet=False) as reporter:
+        assert isinstance(reporter, LineReporter)
