@@ -8,34 +8,31 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from docker_envs.builder.activate import ENTRYPOINT, PlannedActivation, plan_activation
+from docker_envs.builder.base_system import check_library, find_library, required_glibc
 from docker_envs.builder.configure import add_layers, annotate, configure, environment_variables, timestamp_text
 from docker_envs.builder.deliver import Delivery
-from docker_envs.builder.fetching import PackageFetcher
 from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
-from docker_envs.environments.base import Target
-from docker_envs.environments.conda.link_plan import LinkOptions
-from docker_envs.environments.conda.metadata import read_metadata
-from docker_envs.environments.conda.package_archive import PackageArchive
-from docker_envs.environments.conda.solve import solve, topological_order
-from docker_envs.environments.conda.virtual_packages import virtual_packages
-from docker_envs.errors import BuildError, InvalidInputError
-from docker_envs.oci.image import Image, scratch
-from docker_envs.planner.plan import Plan, PlannedPackage, make_plan
-from docker_envs.report import SILENT, Reporter, counted
+from docker_envs.builder.resolve import read_packages, resolve
+from docker_envs.environments.conda.findings import Finding, FindingKind
+from docker_envs.errors import BuildError
+from docker_envs.oci.edit import append_layer
+from docker_envs.oci.image import Image, NamedImage, scratch
+from docker_envs.planner.plan import Plan, make_plan
+from docker_envs.report import SILENT, Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from docker_envs.builder.request import BuildRequest
-    from docker_envs.environments.conda.package import CondaPackage
+    from docker_envs.environments.conda.metadata import PackageMetadata
     from docker_envs.oci.layer import Layer
     from docker_envs.planner.plan import PlannedLayer
 
-#: Packages that are downloaded, and layers that are uploaded, at once.
-_DOWNLOADS = 8
+#: Layers that are uploaded at once.
 _UPLOADS = 4
 
 
@@ -47,31 +44,53 @@ class Prepared:
         base: The base image, of which only manifest and config were read.
         plan: What will be made.
         archives: Host path of each package's archive, by its sha256.
+        activation: How the environment is activated.
     """
 
     base: Image
     plan: Plan
     archives: dict[str, Path]
+    activation: PlannedActivation
 
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What a build made.
+    """What a build made for one platform.
 
     Attributes:
         image: The image.
         plan: What it was made from.
         seconds: How long it took.
+        activation: How the environment is activated.
+        findings: What is worth knowing about the packages.
     """
 
     image: Image
     plan: Plan
     seconds: float
+    activation: PlannedActivation
+    findings: tuple[Finding, ...] = ()
+    base_layers: int = 0
 
     @property
     def own_layers(self) -> tuple[Layer, ...]:
-        """The layers on top of the base's."""
-        return self.image.layers[len(self.image.layers) - len(self.plan.layers) :]
+        """The layers on top of the base's: those of the plan first."""
+        return self.image.layers[self.base_layers :]
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformsResult:
+    """What a build made for one or several platforms.
+
+    Attributes:
+        named: The images with their names.
+        results: One per platform.
+        seconds: How long it took.
+    """
+
+    named: NamedImage
+    results: tuple[BuildResult, ...]
+    seconds: float
 
 
 def build(request: BuildRequest, *, reporter: Reporter = SILENT) -> BuildResult:
@@ -83,16 +102,37 @@ def build(request: BuildRequest, *, reporter: Reporter = SILENT) -> BuildResult:
         FormatError: A package or the base breaks its specification.
         VerificationError: Something received is not what was promised.
         TransportError: Something cannot be read or written.
-        BuildError: A package cannot be linked into a layer.
+        BuildError: A package cannot be linked into a layer, or not run on the base.
+    """
+    return build_platforms([request], reporter=reporter).results[0]
+
+
+def build_platforms(requests: Sequence[BuildRequest], *, reporter: Reporter = SILENT) -> PlatformsResult:
+    """Build an image for each platform, and bring them, as an index if there are several, to their destinations.
+
+    Args:
+        requests: One per platform; the destinations are those of the first.
+        reporter: Hears what is done.
+
+    Raises:
+        DockerEnvsError: As `build` does.
     """
     start = time.monotonic()
-    delivery = Delivery(request.destinations, plain_http=request.plain_http, reporter=reporter)
+    first = requests[0]
+    delivery = Delivery(first.destinations, plain_http=first.plain_http, access=first.access, reporter=reporter)
     delivery.check()
-    prepared = _prepare(request, delivery, reporter)
-    layers = _make_layers(request, prepared, delivery, reporter)
-    image = _assemble(request, prepared, layers)
-    delivery.deliver(image)
-    return BuildResult(image, prepared.plan, time.monotonic() - start)
+    results = []
+    for request in requests:
+        begin = time.monotonic()
+        prepared = _prepare(request, delivery, reporter)
+        image, findings = _make(request, prepared, delivery, reporter)
+        seconds = time.monotonic() - begin
+        base_layers = len(prepared.base.layers)
+        results.append(BuildResult(image, prepared.plan, seconds, prepared.activation, findings, base_layers))
+    image, *variants = (result.image for result in results)
+    named = NamedImage(image, first.destinations.names, tuple(variants))
+    delivery.deliver(named)
+    return PlatformsResult(named, tuple(results), time.monotonic() - start)
 
 
 def plan_only(request: BuildRequest, *, reporter: Reporter = SILENT) -> Prepared:
@@ -101,90 +141,66 @@ def plan_only(request: BuildRequest, *, reporter: Reporter = SILENT) -> Prepared
     Raises:
         DockerEnvsError: As `build` does.
     """
-    return _prepare(request, Delivery(request.destinations, plain_http=request.plain_http, reporter=reporter), reporter)
+    delivery = Delivery(request.destinations, plain_http=request.plain_http, access=request.access, reporter=reporter)
+    return _prepare(request, delivery, reporter)
 
 
 def _prepare(request: BuildRequest, delivery: Delivery, reporter: Reporter) -> Prepared:
-    target = Target(request.platform, request.prefix)
+    options = request.link_options
     base = (
         scratch(request.platform) if request.base is None else delivery.registry.image(request.base, request.platform)
     )
-    if not request.platform.accepts(base.platform):
-        raise BuildError(f"base image `{request.base}` is for `{base.platform}`, not for `{request.platform}`")
-    found = _read_packages(_lock(request, reporter), request, delivery, reporter)
+    packages, archives = read_packages(
+        resolve(request, reporter), cache=request.cache / "packages", open_url=delivery.open_url, reporter=reporter
+    )
     plan = make_plan(
-        _in_order([planned for planned, _ in found]),
-        options=LinkOptions(prefix=target.prefix),
-        budget=request.max_layers - len(base.layers),
+        packages,
+        options=options,
+        budget=request.max_layers - len(base.layers) - (request.extra is not None),
         compression=request.compression,
     )
-    _report(plan, reporter)
-    return Prepared(base, plan, {planned.sha256: path for planned, path in found})
+    _check_scripts(request, plan)
+    _check_base(request, base, [package.metadata for package in packages], reporter)
+    variables = request.declaration.variables if request.declaration is not None else {}
+    env = environment_variables(base.config.env, prefix=options.prefix, variables=variables)
+    activation = plan_activation(plan, archives, prefix=options.prefix, env=env, mode=request.activation)
+    for left in activation.activation.unresolved:
+        reporter.message(f"note: `{left.path}` of `{left.package}` is left to an entrypoint: {left.reason}")
+    return Prepared(base, plan, archives, activation)
 
 
-def _read_packages(
-    lock: Sequence[CondaPackage], request: BuildRequest, delivery: Delivery, reporter: Reporter
-) -> list[tuple[PlannedPackage, Path]]:
-    fetcher = PackageFetcher(request.cache / "packages", open_url=delivery.open_url, reporter=reporter)
-    task = reporter.start("read", counted(len(lock), "package"), sum(package.size or 0 for package in lock) or None)
-
-    def read(package: CondaPackage, cancelled: threading.Event) -> tuple[PlannedPackage, Path]:
-        fetched = fetcher.fetch(package, cancelled)
-        metadata = read_metadata(PackageArchive(fetched.host_path))
-        _check_identity(package, metadata.name, fetched.host_path)
-        task.advance(fetched.size)
-        return PlannedPackage(package, metadata, fetched.sha256, fetched.size), fetched.host_path
-
-    found = map_parallel(read, lock, workers=_DOWNLOADS, cost=lambda package: package.size or 0)
-    task.finish()
-    return found
+def _check_scripts(request: BuildRequest, plan: Plan) -> None:
+    if request.strict and plan.unhandled_scripts:
+        scripts = ", ".join(f"`{script.path}` of `{script.package}`" for script in plan.unhandled_scripts)
+        raise BuildError(
+            f"scripts that an installer would run are not run here: {scripts}", hint="build without `--strict`"
+        )
 
 
-def _in_order(packages: Sequence[PlannedPackage]) -> list[PlannedPackage]:
-    by_name = {planned.metadata.name: planned for planned in packages}
-    if len(by_name) != len(packages):
-        names = [planned.metadata.name for planned in packages]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidInputError(f"the lock names the package `{twice}` twice")
-    return [by_name[name] for name in topological_order([planned.metadata for planned in packages])] if packages else []
-
-
-def _lock(request: BuildRequest, reporter: Reporter) -> tuple[CondaPackage, ...]:
-    declaration = request.declaration
-    if declaration is None:
-        return ()
-    if declaration.packages is not None:
-        return declaration.packages
-    task = reporter.start("solve", counted(len(declaration.specs), "spec"))
-    lock = solve(
-        declaration.channels,
-        declaration.specs,
-        platform=request.platform,
-        virtual_packages=virtual_packages(request.platform, request.virtual_packages),
-        cache=request.cache / "repodata",
+def _check_base(request: BuildRequest, base: Image, packages: Sequence[PackageMetadata], reporter: Reporter) -> None:
+    wanted = required_glibc(packages)
+    if wanted is None or request.force:
+        return
+    if request.base is None:
+        reporter.warning(f"`scratch` has no C library, but `{wanted[1]}` and others need glibc to run")
+        return
+    destinations = request.destinations
+    reads_layers = bool(
+        destinations.archive
+        or destinations.layout
+        or destinations.load
+        or any(target.registry != request.base.registry for target in destinations.push)
     )
-    task.finish(counted(len(lock), "package"))
-    return lock
+    found = find_library(base, wanted, reads_layers=reads_layers)
+    if found is not None:
+        check_library(found, wanted, base=str(request.base))
 
 
-def _check_identity(package: CondaPackage, name: str, path: Path) -> None:
-    if package.name.lower() != name.lower():
-        raise BuildError(f"`{path.name}` holds the package `{name}` instead of `{package.name}`")
-
-
-def _report(plan: Plan, reporter: Reporter) -> None:
-    for name, scripts in plan.link_scripts.items():
-        reporter.warning(f"package `{name}` has scripts that are not run: {', '.join(scripts)}")
-    for clobber in plan.clobbers:
-        losers = ", ".join(f"`{name}`" for name in clobber.losers)
-        reporter.warning(f"`{clobber.path}` comes from `{clobber.winner}`, and is left out of {losers}")
-
-
-def _make_layers(request: BuildRequest, prepared: Prepared, delivery: Delivery, reporter: Reporter) -> list[Layer]:
-    # Uploads wait for the network, so they get threads of their own while no more layers are made at once than there
-    # are cores.
-    making = threading.Semaphore(cores())
-    uploads = _UPLOADS if request.destinations.push else 0
+def _make(
+    request: BuildRequest, prepared: Prepared, delivery: Delivery, reporter: Reporter
+) -> tuple[Image, tuple[Finding, ...]]:
+    if request.declaration is None:
+        return configure(prepared.base, request.container, env={}), ()
     with ThreadPoolExecutor(cores()) as executor:
         maker = LayerMaker(
             LayerStore(request.cache / "layers"),
@@ -193,23 +209,56 @@ def _make_layers(request: BuildRequest, prepared: Prepared, delivery: Delivery, 
             executor=executor,
             reporter=reporter,
         )
+        layers = _make_layers(prepared.plan, maker, delivery, uploads=_UPLOADS if request.destinations.push else 0)
+        found = [each for planned in prepared.plan.layers for each in maker.findings(planned)]
+        findings = sorted({*prepared.plan.findings, *found})
+        image = _assemble(request, prepared, layers, maker)
+    for finding in findings:
+        if finding.kind is not FindingKind.LINK_SCRIPT or finding.path in _attention(prepared.plan):
+            reporter.warning(str(finding))
+    return image, tuple(findings)
 
-        def make(planned: PlannedLayer, cancelled: threading.Event) -> Layer:
-            with making:
-                layer = maker.layer(planned, cancelled)
-            delivery.begin(layer, cancelled)
-            return layer
 
-        return map_parallel(make, prepared.plan.layers, workers=cores() + uploads, cost=lambda planned: planned.size)
+def _attention(plan: Plan) -> set[str]:
+    return {script.path for script in plan.unhandled_scripts}
 
 
-def _assemble(request: BuildRequest, prepared: Prepared, layers: list[Layer]) -> Image:
-    if request.declaration is None:
-        return configure(prepared.base, request.container, env={})
+def _make_layers(plan: Plan, maker: LayerMaker, delivery: Delivery, *, uploads: int) -> list[Layer]:
+    # Uploads wait for the network, so they get threads of their own while no more layers are made at once than there
+    # are cores.
+    making = threading.Semaphore(cores())
+
+    def make(planned: PlannedLayer, cancelled: threading.Event) -> Layer:
+        with making:
+            layer = maker.layer(planned, cancelled)
+        delivery.begin(layer, cancelled)
+        return layer
+
+    return map_parallel(make, plan.layers, workers=cores() + uploads, cost=lambda planned: planned.size)
+
+
+def _assemble(request: BuildRequest, prepared: Prepared, layers: list[Layer], maker: LayerMaker) -> Image:
+    declaration, activation = request.declaration, prepared.activation
     created = timestamp_text(prepared.plan.timestamp if request.epoch is None else request.epoch)
     image = add_layers(prepared.base, prepared.plan, layers, created=created)
-    env = environment_variables(
-        prepared.base.config.env, prefix=request.prefix, variables=request.declaration.variables
+    prefix = request.link_options.prefix
+    if request.extra is not None:
+        extra = maker.layer_of_entries(request.extra.iter_extra_entries(prefix[1:]), title="files of no package")
+        image = _append(image, extra, created, "files of no package")
+    entries = activation.entries(prefix)
+    if entries:
+        image = _append(image, maker.layer_of_entries(entries, title="entrypoint"), created, "entrypoint")
+    variables = declaration.variables if declaration is not None else {}
+    env = environment_variables(prepared.base.config.env, prefix=prefix, variables=variables)
+    image = configure(
+        image,
+        request.container,
+        env={**env, **activation.activation.variables},
+        removed=activation.activation.removed,
+        wrapper=f"{prefix}/{ENTRYPOINT}" if entries else None,
     )
-    image = configure(image, request.container, env=env)
     return annotate(image, base=request.base, base_image=prepared.base, created=created)
+
+
+def _append(image: Image, layer: Layer, created: str, what: str) -> Image:
+    return append_layer(image, layer, history={"created": created, "created_by": f"docker-envs build: {what}"})

@@ -43,12 +43,31 @@ def add_layers(image: Image, plan: Plan, layers: Sequence[Layer], *, created: st
     return image
 
 
-def configure(image: Image, settings: ContainerSettings, *, env: Mapping[str, str]) -> Image:
-    """Apply settings over what the base says; an entrypoint resets the command, as in a Dockerfile."""
-    config = image.config.with_env({**env, **settings.env}) if env or settings.env else image.config
+def configure(
+    image: Image,
+    settings: ContainerSettings,
+    *,
+    env: Mapping[str, str],
+    wrapper: str | None = None,
+    removed: Sequence[str] = (),
+) -> Image:
+    """Apply settings over what the base says; an entrypoint resets the command, as in a Dockerfile.
+
+    Args:
+        image: The image.
+        settings: What was asked for.
+        env: What the environment needs.
+        removed: Variables of the base that the environment takes away.
+        wrapper: A program that runs before the entrypoint, whichever that is, and executes it.
+    """
+    config = image.config.without_env(removed)
+    config = config.with_env({**env, **settings.env}) if env or settings.env else config
     changes: dict[str, object] = {}
     if settings.entrypoint is not None:
         changes |= {"Entrypoint": list(settings.entrypoint) or None, "Cmd": None}
+    if wrapper is not None:
+        entrypoint = settings.entrypoint if settings.entrypoint is not None else config.container.get("Entrypoint")
+        changes["Entrypoint"] = [wrapper, *(entrypoint or ())]
     if settings.cmd is not None:
         changes["Cmd"] = list(settings.cmd) or None
     if settings.user is not None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from docker_envs.environments.conda.channel_access import ChannelAccess
 from docker_envs.errors import InvalidInputError
-from docker_envs.oci.image import NamedImage
 
 if TYPE_CHECKING:
     import threading
 
     from docker_envs.builder.request import Destinations
-    from docker_envs.oci.image import Image
+    from docker_envs.oci.image import NamedImage
     from docker_envs.oci.layer import Layer
     from docker_envs.report import Reporter
     from docker_envs.streams import ByteSource
@@ -27,10 +27,18 @@ class Delivery:
     Transports are made when the first one needs them, so that a build without network loads none.
     """
 
-    def __init__(self, destinations: Destinations, *, plain_http: tuple[str, ...], reporter: Reporter) -> None:
+    def __init__(
+        self,
+        destinations: Destinations,
+        *,
+        plain_http: tuple[str, ...],
+        reporter: Reporter,
+        access: ChannelAccess | None = None,
+    ) -> None:
         self._destinations = destinations
         self._plain_http = plain_http
         self._reporter = reporter
+        self._access = access or ChannelAccess()
 
     @cached_property
     def http(self) -> HttpClient:
@@ -76,22 +84,21 @@ class Delivery:
         """Open an http(s) URL for reading."""
         from docker_envs.transports.download import open_download
 
-        return open_download(self.http, url)
+        return self._access.open(url, lambda address, headers: open_download(self.http, address, headers=headers))
 
     def begin(self, layer: Layer, cancelled: threading.Event) -> None:
         """A layer is ready: registries may have it while others are made."""
         for target in self._destinations.push:
             self.registry.push_layer(layer, target, cancelled=cancelled)
 
-    def deliver(self, image: Image) -> None:
-        """Bring the whole image everywhere.
+    def deliver(self, named: NamedImage) -> None:
+        """Bring an image, or an index of several platforms' images, everywhere.
 
         Raises:
             TransportError: A destination does not take it.
         """
         destinations = self._destinations
-        named = NamedImage(image, destinations.names)
-        size = sum(layer.size for layer in image.layers)
+        size = sum({layer.digest: layer.size for image in named.images for layer in image.layers}.values())
         if destinations.archive is not None:
             from docker_envs.transports.docker_archive import write_archive
 
@@ -105,6 +112,6 @@ class Delivery:
             write_layout(destinations.layout, [named], task=task)
             task.finish()
         for target in destinations.push:
-            self.registry.push_image(image, target)
+            self.registry.push_index(named, target)
         if destinations.load:
             self.engine.load([named])

@@ -15,7 +15,7 @@ from docker_envs.oci.layer import Layer, file_layer
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from concurrent.futures import Executor
     from pathlib import Path
     from typing import BinaryIO
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from docker_envs.archive.entry import Entry
     from docker_envs.archive.layer_writer import LayerFacts
     from docker_envs.builder.layer_store import LayerStore
+    from docker_envs.environments.conda.findings import Finding
     from docker_envs.planner.plan import PlannedLayer
     from docker_envs.report import Reporter, Task
 
@@ -70,25 +71,41 @@ class LayerMaker:
         facts = self._store.get(planned.key)
         if facts is None:
             task = self._reporter.start("build", planned.title, planned.size)
-            facts = self._store.make(planned.key, lambda file: self._write(planned, file, task, cancelled))
+            findings: list[Finding] = []
+            facts = self._store.make(
+                planned.key,
+                lambda file: self._pack(
+                    checked(self._entries(planned, task, findings), cancelled), file, planned.title
+                ),
+                findings=findings,
+            )
             task.finish()
+        return self._layer(facts)
+
+    def findings(self, planned: PlannedLayer) -> list[Finding]:
+        """What was found in the files of a layer that was made."""
+        return self._store.findings(planned.key)
+
+    def layer_of_entries(self, entries: Iterable[Entry], *, title: str) -> Layer:
+        """A layer of a few entries that are at hand.
+
+        Raises:
+            StorageError: The layer cannot be written; nothing is kept.
+        """
+        return self._layer(self._store.add(lambda file: self._pack(entries, file, title)))
+
+    def _layer(self, facts: LayerFacts) -> Layer:
         descriptor = Descriptor(_MEDIA_TYPES[self._compression.kind], facts.digest, facts.size)
         return file_layer(descriptor, facts.diff_id, self._store.blob_path(facts))
 
-    def _write(self, planned: PlannedLayer, file: BinaryIO, task: Task, cancelled: threading.Event) -> LayerFacts:
-        return write_layer(
-            checked(self._entries(planned, task), cancelled),
-            file,
-            source=planned.title,
-            compression=self._compression,
-            executor=self._executor,
-        )
+    def _pack(self, entries: Iterable[Entry], file: BinaryIO, title: str) -> LayerFacts:
+        return write_layer(entries, file, source=title, compression=self._compression, executor=self._executor)
 
-    def _entries(self, planned: PlannedLayer, task: Task) -> Iterator[Entry]:
+    def _entries(self, planned: PlannedLayer, task: Task, findings: list[Finding]) -> Iterator[Entry]:
         shared: set[str] = set()
         for link, package in zip(planned.links, planned.packages, strict=True):
             archive = PackageArchive(self._archives[package.sha256])
-            for entry in iter_linked_entries(link, archive, sha256=package.sha256):
+            for entry in iter_linked_entries(link, archive, sha256=package.sha256, findings=findings):
                 if entry.path.endswith("/conda-meta/history"):
                     # The one file that every package brings, always the same.
                     if shared:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.compression import CompressionSetting
-from docker_envs.environments.base import DEFAULT_PREFIX
+from docker_envs.environments.base import DEFAULT_PREFIX, Target
+from docker_envs.environments.conda.bytecode import CompilePolicy
+from docker_envs.environments.conda.channel_access import ChannelAccess
+from docker_envs.environments.conda.link_plan import LinkOptions
+from docker_envs.errors import InvalidInputError
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from docker_envs.environments.conda.declaration import Declaration
+    from docker_envs.environments.conda.filters import Filter
+    from docker_envs.environments.conda.prefix import PrefixImport
     from docker_envs.environments.conda.virtual_packages import VirtualPackage
     from docker_envs.oci.descriptor import Platform
     from docker_envs.oci.reference import Reference
@@ -58,6 +65,33 @@ class Destinations:
     load: bool = False
 
 
+class ActivationMode(StrEnum):
+    """How the environment is activated in a container.
+
+    Attributes:
+        ENV: By variables in the image's config; an entrypoint only for scripts that cannot be evaluated.
+        ENTRYPOINT: By an entrypoint that sources all scripts.
+        NONE: `PATH` and `CONDA_PREFIX` only.
+    """
+
+    ENV = "env"
+    ENTRYPOINT = "entrypoint"
+    NONE = "none"
+
+    @classmethod
+    def parse(cls, text: str) -> ActivationMode:
+        """Parse a mode.
+
+        Raises:
+            InvalidInputError: There is no such mode.
+        """
+        if text not in set(cls):
+            raise InvalidInputError(
+                f"unknown activation {text!r}", hint=f"use {', '.join(f'`{mode}`' for mode in cls)}"
+            )
+        return cls(text)
+
+
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
     """One image to be built.
@@ -75,6 +109,14 @@ class BuildRequest:
         epoch: Time of creation in seconds since 1970 UTC; None takes it from the newest package.
         destinations: Where the image goes.
         plain_http: Registries that are spoken to without TLS.
+        filters: Kinds of files that are left out.
+        compile: Whether `noarch: python` packages get bytecode.
+        keep_setuid: Whether files keep set-user-id bits.
+        activation: How the environment is activated.
+        access: How channels are reached.
+        extra: An installed prefix whose files of no package become a layer of their own.
+        strict: Whether scripts that are not run stop the build.
+        force: Whether a base that the packages cannot run on is taken all the same.
     """
 
     base: Reference | None
@@ -89,3 +131,21 @@ class BuildRequest:
     epoch: int | None = None
     destinations: Destinations = field(default_factory=Destinations)
     plain_http: tuple[str, ...] = ()
+    filters: frozenset[Filter] = frozenset()
+    compile: CompilePolicy = CompilePolicy.NEVER
+    keep_setuid: bool = False
+    activation: ActivationMode = ActivationMode.ENV
+    access: ChannelAccess = field(default_factory=ChannelAccess)
+    extra: PrefixImport | None = None
+    strict: bool = False
+    force: bool = False
+
+    @property
+    def link_options(self) -> LinkOptions:
+        """How packages are linked.
+
+        Raises:
+            InvalidInputError: The prefix is none, or the options contradict each other.
+        """
+        prefix = Target(self.platform, self.prefix).prefix
+        return LinkOptions(prefix=prefix, filters=self.filters, compile=self.compile, keep_setuid=self.keep_setuid)

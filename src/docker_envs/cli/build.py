@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from docker_envs.archive.compression import CompressionSetting
-from docker_envs.builder.host import cache_directory, parse_base, parse_target_platform, source_date_epoch
-from docker_envs.builder.request import BuildRequest, ContainerSettings, Destinations
+from docker_envs.builder.host import cache_directory, parse_base, source_date_epoch
+from docker_envs.builder.request import ActivationMode, BuildRequest, ContainerSettings, Destinations
 from docker_envs.cli import build_options as opt
 from docker_envs.cli import build_output, options
+from docker_envs.cli.declared import Declared
 from docker_envs.cli.progress import reporter_for
 from docker_envs.environments.base import DEFAULT_PREFIX
-from docker_envs.environments.conda.declaration import DEFAULT_CHANNEL, Declaration
-from docker_envs.environments.conda.read import DEFAULT_FILE, read_declaration
+from docker_envs.environments.conda.bytecode import CompilePolicy
+from docker_envs.environments.conda.channel_access import ChannelAccess
+from docker_envs.environments.conda.channels import ChannelPriority
+from docker_envs.environments.conda.conda_lock import DEFAULT_CATEGORY
+from docker_envs.environments.conda.filters import parse_filters
+from docker_envs.environments.conda.pixi_lock import DEFAULT_ENVIRONMENT
+from docker_envs.environments.conda.read import DEFAULT_FILE
 from docker_envs.environments.conda.virtual_packages import VirtualPackage
 from docker_envs.errors import InvalidInputError
 from docker_envs.oci.reference import Reference
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
-
-if TYPE_CHECKING:
-    from docker_envs.oci.descriptor import Platform
 
 
 def build_command(
@@ -30,10 +32,21 @@ def build_command(
     base: opt.Base,
     file: opt.File = None,
     channel: opt.Channel = None,
-    environment: opt.Environment = "default",
+    environment: opt.Environment = DEFAULT_ENVIRONMENT,
+    category: opt.Category = None,
+    prefix_from: opt.PrefixFrom = None,
+    name: opt.EnvironmentName = None,
+    add_unowned: opt.AddUnowned = False,
     platform: opt.TargetPlatform = None,
     virtual_package: opt.Virtual = None,
+    channel_priority: opt.Priority = None,
+    mirror: opt.Mirror = None,
+    offline: opt.Offline = False,
     prefix: opt.Prefix = DEFAULT_PREFIX,
+    filters: opt.Filters = None,
+    compile_policy: opt.Compile = "never",
+    keep_setuid: opt.KeepSetuid = False,
+    activation: opt.Activate = "env",
     image: opt.Name = None,
     entrypoint: opt.Entrypoint = None,
     cmd: opt.Cmd = None,
@@ -49,6 +62,8 @@ def build_command(
     load: opt.Load = False,
     plain_http: opt.PlainHttp = None,
     cache_dir: opt.CacheDir = None,
+    strict: opt.Strict = False,
+    force: opt.Force = False,
     dry_run: opt.DryRun = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -57,11 +72,20 @@ def build_command(
 
     Packages become layers that every image shares; the base is referenced, not downloaded, unless a file must hold it.
     """
-    target = parse_target_platform(platform)
-    request = BuildRequest(
+    targets = options.parse_platforms(platform or ())
+    declared = Declared(
+        files=tuple(file or ()),
+        specs=tuple(specs or ()),
+        channels=tuple(channel or ()),
+        environment=environment,
+        categories=tuple(category or (DEFAULT_CATEGORY,)),
+        prefix=options.installed_prefix(prefix_from, name),
+        priority=ChannelPriority.parse(channel_priority) if channel_priority else None,
+    )
+    first = BuildRequest(
         base=parse_base(base),
-        declaration=_declaration(file, tuple(specs or ()), tuple(channel or ()), target, environment),
-        platform=target,
+        declaration=declared.declaration(targets[0]),
+        platform=targets[0],
         cache=cache_directory(cache_dir),
         prefix=prefix,
         virtual_packages=tuple(VirtualPackage.parse(text) for text in virtual_package or ()),
@@ -77,50 +101,44 @@ def build_command(
         max_layers=max_layers,
         epoch=source_date_epoch(),
         destinations=Destinations(
-            names=tuple(Reference.parse(name) for name in image or ()),
+            names=tuple(Reference.parse(text) for text in image or ()),
             archive=output,
             layout=oci,
             push=tuple(Reference.parse(text.removeprefix("docker://")) for text in push or ()),
             load=load,
         ),
         plain_http=tuple(plain_http or ()),
+        filters=parse_filters(filters or ()),
+        compile=options.parse_choice(compile_policy, CompilePolicy, "--compile"),
+        keep_setuid=keep_setuid,
+        activation=options.parse_choice(activation, ActivationMode, "--activation"),
+        access=ChannelAccess(offline=offline, mirrors=options.parse_mirrors(mirror or ())),
+        extra=declared.prefix if add_unowned else None,
+        strict=strict,
+        force=force,
     )
     if not dry_run:
-        _check_destinations(request.destinations)
-    if request.declaration is None:
+        _check_destinations(first.destinations)
+    if first.declaration is None:
         print(f"note: no specs and no `{DEFAULT_FILE}` here, so the image is the base as it is", file=sys.stderr)
-    _run(request, dry_run=dry_run, as_json=as_json, quiet=quiet)
+    others = [replace(first, platform=target, declaration=declared.declaration(target)) for target in targets[1:]]
+    _run([first, *others], dry_run=dry_run, as_json=as_json, quiet=quiet)
 
 
-def _run(request: BuildRequest, *, dry_run: bool, as_json: bool, quiet: bool) -> None:
-    from docker_envs.builder.build import build, plan_only
+def _run(requests: list[BuildRequest], *, dry_run: bool, as_json: bool, quiet: bool) -> None:
+    from docker_envs.builder.build import build_platforms, plan_only
 
     with reporter_for(quiet=quiet or dry_run) as reporter:
         if dry_run:
-            prepared = plan_only(request, reporter=reporter)
+            prepared = [plan_only(request, reporter=reporter) for request in requests]
         else:
-            result = build(request, reporter=reporter)
+            result = build_platforms(requests, reporter=reporter)
     if dry_run:
-        print(build_output.plan_json(prepared) if as_json else build_output.plan_text(prepared))
+        print(build_output.plans_json(prepared) if as_json else build_output.plans_text(prepared))
     elif as_json:
-        print(build_output.result_json(result, request))
+        print(build_output.result_json(result, requests[0]))
     else:
-        print(result.image.digest if quiet else build_output.result_text(result, request))
-
-
-def _declaration(
-    file: Path | None, specs: tuple[str, ...], channels: tuple[str, ...], platform: Platform, environment: str
-) -> Declaration | None:
-    """What was declared: a file and specs together, specs alone, or the file that is looked for by default."""
-    if file is None and not specs:
-        file = Path(DEFAULT_FILE) if Path(DEFAULT_FILE).is_file() else None
-        if file is None:
-            return None
-    declared = Declaration() if file is None else read_declaration(file, platform=platform, environment=environment)
-    merged = declared.merged(channels=channels, specs=specs)
-    if merged.packages is None and not merged.channels:
-        merged = merged.merged(channels=(DEFAULT_CHANNEL,), specs=())
-    return merged
+        print(result.named.descriptor.digest if quiet else build_output.result_text(result, requests[0]))
 
 
 def _check_destinations(destinations: Destinations) -> None:

@@ -11,13 +11,62 @@ _ENVIRONMENT, _IMAGE, _OUTPUT, _BEHAVIOUR = "Environment", "Image", "Output", "B
 
 Specs = Annotated[list[str] | None, typer.Argument(metavar="SPEC", help="Match specs, such as `numpy=2`.")]
 File = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
         "--file",
         "-f",
-        help="environment.yml, @EXPLICIT list or pixi.lock (default: environment.yml, if here).",
+        help="environment.yml, @EXPLICIT list, conda-lock.yml, pixi.lock, pixi.toml or pyproject.toml; may be repeated "
+        "(default: environment.yml, if here).",
         rich_help_panel=_ENVIRONMENT,
     ),
+]
+PrefixFrom = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Installed environment to copy.", rich_help_panel=_ENVIRONMENT)
+]
+EnvironmentName = Annotated[
+    str | None, typer.Option("--name", metavar="ENV", help="The same by its name.", rich_help_panel=_ENVIRONMENT)
+]
+AddUnowned = Annotated[
+    bool,
+    typer.Option(
+        "--add-unowned", help="Add what no package owns, or has otherwise, as a layer.", rich_help_panel=_ENVIRONMENT
+    ),
+]
+Category = Annotated[
+    list[str] | None,
+    typer.Option(help="Category of a conda-lock.yml, may be repeated (default: main).", rich_help_panel=_ENVIRONMENT),
+]
+Priority = Annotated[
+    str | None, typer.Option("--channel-priority", help="strict, flexible or disabled.", rich_help_panel=_ENVIRONMENT)
+]
+Mirror = Annotated[
+    list[str] | None,
+    typer.Option(metavar="URL=MIRROR", help="Where else a channel is, may be repeated.", rich_help_panel=_ENVIRONMENT),
+]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Caches and file:// channels only.", rich_help_panel=_ENVIRONMENT)
+]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        help="Leave out docs, headers, static-libs, js-maps, tests, pycache, locales.",
+        rich_help_panel=_ENVIRONMENT,
+    ),
+]
+Compile = Annotated[
+    str, typer.Option("--compile", help="Bytecode: never, auto or always.", rich_help_panel=_ENVIRONMENT)
+]
+KeepSetuid = Annotated[
+    bool, typer.Option("--keep-setuid", help="Keep set-user-id bits of files.", rich_help_panel=_ENVIRONMENT)
+]
+Activate = Annotated[str, typer.Option("--activation", help="env, entrypoint or none.", rich_help_panel=_ENVIRONMENT)]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Fail if a package has a script that matters.", rich_help_panel=_BEHAVIOUR)
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Take a base that the packages may not run on.", rich_help_panel=_BEHAVIOUR),
 ]
 Channel = Annotated[
     list[str] | None,
@@ -25,12 +74,12 @@ Channel = Annotated[
         "--channel", "-c", help="Channel, may be repeated (default: conda-forge).", rich_help_panel=_ENVIRONMENT
     ),
 ]
-Environment = Annotated[str, typer.Option(help="Environment of a pixi.lock.", rich_help_panel=_ENVIRONMENT)]
+Environment = Annotated[str, typer.Option(help="Environment of a pixi.lock or manifest.", rich_help_panel=_ENVIRONMENT)]
 TargetPlatform = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--platform",
-        help="What the image runs on, such as linux/arm64 (default: as here).",
+        help="What the image runs on, such as linux/amd64,linux/arm64 (default: as here).",
         rich_help_panel=_ENVIRONMENT,
     ),
 ]

@@ -5,28 +5,39 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from docker_envs.cli.progress import human_size
 from docker_envs.report import counted
 
 if TYPE_CHECKING:
-    from docker_envs.builder.build import BuildResult, Prepared
+    from collections.abc import Sequence
+
+    from docker_envs.builder.build import BuildResult, PlatformsResult, Prepared
     from docker_envs.builder.request import BuildRequest, Destinations
 
 
-def result_text(result: BuildResult, request: BuildRequest) -> str:
+def result_text(result: PlatformsResult, request: BuildRequest) -> str:
     """A few lines about an image: what it is, and where it went."""
-    layers = result.image.layers
-    total = sum(layer.size for layer in layers)
-    own = result.own_layers
-    packages = sum(len(planned.packages) for planned in result.plan.layers)
-    whole = f"{counted(len(layers), 'layer')} ({human_size(total)}), {len(own)} of them"
-    made = f"from {counted(packages, 'package')} ({human_size(sum(layer.size for layer in own))})"
     lines = [
-        str(result.image.digest),
-        f"{result.image.platform}, {whole} {made}, {result.seconds:.1f} s",
+        str(result.named.descriptor.digest),
+        *(_platform_line(each) for each in result.results),
+        *(
+            f"filter {saving.filter} left out {counted(saving.files, 'file')} ({human_size(saving.size)})"
+            for each in result.results
+            for saving in each.plan.savings
+        ),
         *_destination_lines(request.destinations),
     ]
     return "\n".join(lines)
+
+
+def _platform_line(result: BuildResult) -> str:
+    layers, own = result.image.layers, result.own_layers
+    packages = sum(len(planned.packages) for planned in result.plan.layers)
+    whole = f"{counted(len(layers), 'layer')} ({human_size(sum(layer.size for layer in layers))}), {len(own)} of them"
+    made = f"from {counted(packages, 'package')} ({human_size(sum(layer.size for layer in own))})"
+    return f"{result.image.platform}, {whole} {made}, {result.seconds:.1f} s"
 
 
 def _destination_lines(destinations: Destinations) -> list[str]:
@@ -42,11 +53,34 @@ def _destination_lines(destinations: Destinations) -> list[str]:
     return lines
 
 
-def result_json(result: BuildResult, request: BuildRequest) -> str:
+def result_json(result: PlatformsResult, request: BuildRequest) -> str:
     """The result as one JSON object; sizes in bytes."""
-    image, destinations = result.image, request.destinations
-    made = {layer.digest: planned for layer, planned in zip(result.own_layers, result.plan.layers, strict=True)}
+    destinations = request.destinations
+    images = [_image_json(each) for each in result.results]
+    several = {
+        "digest": str(result.named.descriptor.digest),
+        "media_type": result.named.descriptor.media_type,
+        "platforms": images,
+    }
     document = {
+        **(images[0] if len(images) == 1 else several),
+        "base": str(request.base) if request.base else None,
+        "destinations": {
+            "names": [str(name) for name in destinations.names],
+            "archive": str(destinations.archive) if destinations.archive else None,
+            "layout": str(destinations.layout) if destinations.layout else None,
+            "pushed": [str(target) for target in destinations.push],
+            "loaded": destinations.load,
+        },
+        "seconds": round(result.seconds, 3),
+    }
+    return json.dumps(document, indent=2)
+
+
+def _image_json(result: BuildResult) -> dict[str, Any]:
+    image = result.image
+    made = {layer.digest: planned for layer, planned in zip(result.own_layers, result.plan.layers, strict=False)}
+    return {
         "digest": str(image.digest),
         "image_id": str(image.config.digest),
         "media_type": image.manifest.media_type,
@@ -63,44 +97,61 @@ def result_json(result: BuildResult, request: BuildRequest) -> str:
             }
             for layer in image.layers
         ],
-        "base": str(request.base) if request.base else None,
-        "destinations": {
-            "names": [str(name) for name in destinations.names],
-            "archive": str(destinations.archive) if destinations.archive else None,
-            "layout": str(destinations.layout) if destinations.layout else None,
-            "pushed": [str(target) for target in destinations.push],
-            "loaded": destinations.load,
-        },
-        **_findings(result),
-        "seconds": round(result.seconds, 3),
+        **_plan_facts(result),
+        "findings": msgspec.to_builtins(result.findings),
     }
-    return json.dumps(document, indent=2)
 
 
-def _findings(result: BuildResult | Prepared) -> dict[str, Any]:
+def _plan_facts(result: BuildResult | Prepared) -> dict[str, Any]:
+    activation = result.activation.activation
     return {
         "clobbers": [
             {"path": clobber.path, "winner": clobber.winner, "losers": list(clobber.losers)}
             for clobber in result.plan.clobbers
         ],
         "link_scripts": result.plan.link_scripts,
+        "filters": {
+            str(saving.filter): {"files": saving.files, "bytes": saving.size} for saving in result.plan.savings
+        },
+        "activation": {
+            "variables": {
+                name: {"value": value, "origin": activation.origins.get(name)}
+                for name, value in activation.variables.items()
+            },
+            "removed": list(activation.removed),
+            "unresolved": [
+                {"package": left.package, "path": left.path, "line": left.line, "reason": left.reason}
+                for left in activation.unresolved
+            ],
+        },
     }
 
 
-def plan_text(prepared: Prepared) -> str:
-    """A line for each layer, bottom first."""
-    lines = [
-        f"{len(prepared.base.layers):3}  base layers ({human_size(sum(layer.size for layer in prepared.base.layers))})"
-    ]
+def plans_text(plans: Sequence[Prepared]) -> str:
+    """For each platform a line for each layer, bottom first."""
+    return "\n".join(_plan_text(prepared) for prepared in plans)
+
+
+def _plan_text(prepared: Prepared) -> str:
+    base = prepared.base.layers
+    noun = "base layer" if len(base) == 1 else "base layers"
+    size = human_size(sum(layer.size for layer in base))
+    lines = [str(prepared.base.platform), f"{len(base):3}  {noun} ({size})"]
     lines += [f"  +  {human_size(planned.size):>9}  {planned.title}" for planned in prepared.plan.layers]
     return "\n".join(lines)
 
 
-def plan_json(prepared: Prepared) -> str:
-    """The plan as one JSON object; sizes in bytes."""
-    document = {
+def plans_json(plans: Sequence[Prepared]) -> str:
+    """The plan as one JSON object, or those of several platforms as its `platforms`; sizes in bytes."""
+    documents = [_plan_json(prepared) for prepared in plans]
+    return json.dumps(documents[0] if len(documents) == 1 else {"platforms": documents}, indent=2)
+
+
+def _plan_json(prepared: Prepared) -> dict[str, Any]:
+    return {
+        "platform": str(prepared.base.platform),
         "base_layers": [{"digest": str(layer.digest), "size": layer.size} for layer in prepared.base.layers],
         "layers": prepared.plan.to_json(),
-        **_findings(prepared),
+        **_plan_facts(prepared),
+        "findings": msgspec.to_builtins(prepared.plan.findings),
     }
-    return json.dumps(document, indent=2)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
 
+from docker_envs.builder.host import parse_target_platform
 from docker_envs.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
+
+    from docker_envs.environments.conda.prefix import PrefixImport
+    from docker_envs.oci.descriptor import Platform
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def parse_pairs(items: Iterable[str], option: str) -> dict[str, str]:
@@ -47,3 +55,47 @@ def parse_command(text: str | None, option: str) -> tuple[str, ...] | None:
         return tuple(shlex.split(text))
     except ValueError as error:
         raise InvalidInputError(f"invalid `{option}` {text!r}: {error}") from error
+
+
+def parse_platforms(texts: Iterable[str]) -> list[Platform]:
+    """Platforms, several in a text separated by commas, each once; by default that of this machine."""
+    names: list[str | None] = [name for text in texts for name in text.split(",")]
+    return list(dict.fromkeys(parse_target_platform(name) for name in names or [None]))
+
+
+def parse_choice(text: str, kind: type[Choice], option: str) -> Choice:
+    """One of a few words.
+
+    Raises:
+        InvalidInputError: It is another one.
+    """
+    try:
+        return kind(text)
+    except ValueError as error:
+        words = ", ".join(f"`{choice}`" for choice in kind)
+        raise InvalidInputError(f"invalid `{option}` {text!r}", hint=f"use one of {words}") from error
+
+
+def parse_mirrors(items: Iterable[str]) -> dict[str, list[str]]:
+    """Mirrors by the URL that they stand for, from `URL=MIRROR` items."""
+    mirrors: dict[str, list[str]] = {}
+    for item in items:
+        for url, mirror in parse_pairs([item], "--mirror").items():
+            mirrors.setdefault(url, []).append(mirror)
+    return mirrors
+
+
+def installed_prefix(host_path: Path | None, name: str | None) -> PrefixImport | None:
+    """What is in the installed environment that was named by its path or its name.
+
+    Raises:
+        InvalidInputError: Both were given, or there is no such environment.
+    """
+    if host_path is None and name is None:
+        return None
+    if host_path is not None and name is not None:
+        raise InvalidInputError("`--prefix-from` and `--name` name two environments", hint="use one of them")
+    from docker_envs.environments.conda.environment_names import find_environment
+    from docker_envs.environments.conda.prefix import read_prefix
+
+    return read_prefix(host_path if host_path is not None else find_environment(name or ""))

@@ -16,7 +16,7 @@ from docker_envs.fields import Fields, canonical_json
 from docker_envs.oci.descriptor import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 #: The largest config that is read, in bytes.
 MAX_CONFIG_SIZE = 16 << 20
@@ -149,6 +149,12 @@ class ImageConfig:
         """Set environment variables; known ones keep their place, new ones follow."""
         merged = {**self.env, **changes}
         return self.with_container(Env=[f"{name}={value}" for name, value in merged.items()])
+
+    def without_env(self, names: Iterable[str]) -> ImageConfig:
+        """Remove environment variables."""
+        removed = set(names)
+        kept = [f"{name}={value}" for name, value in self.env.items() if name not in removed]
+        return self.with_container(Env=kept) if removed & self.env.keys() else self
 
     def with_labels(self, changes: Mapping[str, str]) -> ImageConfig:
         """Set labels."""

@@ -12,21 +12,23 @@ from docker_envs.transports.credentials import Credentials
 from docker_envs.transports.fetch import ResumingReader, range_from
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from docker_envs.streams import ByteSource
     from docker_envs.transports.fetch import Response
     from docker_envs.transports.http import HttpClient
 
 
-def open_download(http: HttpClient, url: str) -> ByteSource:
+def open_download(http: HttpClient, url: str, *, headers: Mapping[str, str] | None = None) -> ByteSource:
     """A stream of what is at an http(s) address, not verified; the caller closes it.
 
     Raises:
         TransportError: It cannot be opened; while reading, the connection broke too often.
     """
-    address, headers = _split_credentials(url)
+    address, own = _split_credentials(url)
 
     def open_at(offset: int) -> Response:
-        sent = {**headers, **range_from(offset)}
+        sent = {**own, **(headers or {}), **range_from(offset)}
         return http.request("GET", address, headers=sent, expected=(200, 206), retry=False)
 
     return ResumingReader(open_at, http.rule)

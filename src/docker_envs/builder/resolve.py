@@ -1,0 +1,100 @@
+"""From a declaration to its packages, in topological order, with what they say about themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from docker_envs.builder.fetching import PackageFetcher
+from docker_envs.builder.parallel import map_parallel
+from docker_envs.environments.conda.metadata import read_metadata
+from docker_envs.environments.conda.package_archive import PackageArchive
+from docker_envs.environments.conda.solve import solve, topological_order
+from docker_envs.environments.conda.virtual_packages import virtual_packages
+from docker_envs.errors import BuildError, InvalidInputError
+from docker_envs.planner.plan import PlannedPackage
+from docker_envs.report import Reporter, counted
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from docker_envs.builder.request import BuildRequest
+    from docker_envs.environments.conda.package import CondaPackage
+    from docker_envs.streams import ByteSource
+
+#: Packages that are downloaded at once.
+_DOWNLOADS = 8
+
+
+def resolve(request: BuildRequest, reporter: Reporter) -> tuple[CondaPackage, ...]:
+    """The packages of an environment: those of a lock, or those that the solver chooses.
+
+    Raises:
+        InvalidInputError: A match spec or channel is malformed.
+        SolveError: No set of packages fits.
+        TransportError: A channel cannot be reached.
+    """
+    declaration = request.declaration
+    if declaration is None:
+        return ()
+    for note in declaration.notes:
+        reporter.message(f"note: {note}")
+    if declaration.packages is not None:
+        return declaration.packages
+    task = reporter.start("solve", counted(len(declaration.specs), "spec"))
+    lock = solve(
+        declaration.channels,
+        declaration.specs,
+        platform=request.platform,
+        virtual_packages=virtual_packages(request.platform, (*declaration.virtual_packages, *request.virtual_packages)),
+        cache=request.cache / "repodata",
+        settings=declaration.settings,
+        access=request.access,
+    )
+    task.finish(counted(len(lock), "package"))
+    return lock
+
+
+def read_packages(
+    lock: Sequence[CondaPackage], *, cache: Path, open_url: Callable[[str], ByteSource], reporter: Reporter
+) -> tuple[list[PlannedPackage], dict[str, Path]]:
+    """Fetch and verify all packages, and read their metadata.
+
+    Returns:
+        The packages in topological order, and the host path of each archive by its sha256.
+
+    Raises:
+        InvalidInputError: The lock names a package twice.
+        FormatError: A package is damaged.
+        VerificationError: A package is not what the lock says.
+        TransportError: A package cannot be had.
+        BuildError: A package holds another one than the lock says.
+    """
+    fetcher = PackageFetcher(cache, open_url=open_url, reporter=reporter)
+    task = reporter.start("read", counted(len(lock), "package"), sum(package.size or 0 for package in lock) or None)
+
+    def read(package: CondaPackage, cancelled: threading.Event) -> tuple[PlannedPackage, Path]:
+        fetched = fetcher.fetch(package, cancelled)
+        metadata = read_metadata(PackageArchive(fetched.host_path))
+        _check_identity(package, metadata.name, fetched.host_path)
+        task.advance(fetched.size)
+        return PlannedPackage(package, metadata, fetched.sha256, fetched.size), fetched.host_path
+
+    found = map_parallel(read, lock, workers=_DOWNLOADS, cost=lambda package: package.size or 0)
+    task.finish()
+    return _in_order([planned for planned, _ in found]), {planned.sha256: path for planned, path in found}
+
+
+def _in_order(packages: Sequence[PlannedPackage]) -> list[PlannedPackage]:
+    by_name = {planned.metadata.name: planned for planned in packages}
+    if len(by_name) != len(packages):
+        names = [planned.metadata.name for planned in packages]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidInputError(f"the lock names the package `{twice}` twice")
+    return [by_name[name] for name in topological_order([planned.metadata for planned in packages])] if packages else []
+
+
+def _check_identity(package: CondaPackage, name: str, path: Path) -> None:
+    if package.name.lower() != name.lower():
+        raise BuildError(f"`{path.name}` holds the package `{name}` instead of `{package.name}`")

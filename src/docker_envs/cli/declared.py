@@ -1,0 +1,61 @@
+"""What the command line declares: files, specs, channels, or an installed environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from docker_envs.environments.conda.channels import parse_channel
+from docker_envs.environments.conda.declaration import DEFAULT_CHANNEL, Declaration
+from docker_envs.environments.conda.read import DEFAULT_FILE, read_declarations
+from docker_envs.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from docker_envs.environments.conda.channels import ChannelPriority
+    from docker_envs.environments.conda.prefix import PrefixImport
+    from docker_envs.oci.descriptor import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The options and arguments that say what an environment holds; named as these."""
+
+    files: tuple[Path, ...]
+    specs: tuple[str, ...]
+    channels: tuple[str, ...]
+    environment: str
+    categories: tuple[str, ...]
+    prefix: PrefixImport | None = None
+    priority: ChannelPriority | None = None
+
+    def declaration(self, platform: Platform) -> Declaration | None:
+        """Files and specs together, specs alone, an installed environment, or the file that is looked for by default.
+
+        Returns:
+            The declaration for a platform; None when nothing is declared.
+
+        Raises:
+            InvalidInputError: A file cannot be understood, or what is given contradicts itself.
+        """
+        if self.prefix is not None:
+            if self.files or self.specs:
+                raise InvalidInputError("an installed environment is copied as it is, without files and specs")
+            return self.prefix.declaration
+        files = self.files
+        if not files and not self.specs:
+            files = (Path(DEFAULT_FILE),) if Path(DEFAULT_FILE).is_file() else ()
+            if not files:
+                return None
+        declared = Declaration()
+        if files:
+            declared = read_declarations(
+                files, platform=platform, environment=self.environment, categories=self.categories
+            )
+        channels = tuple(parse_channel(text, directory=Path()) for text in self.channels)
+        declared = declared.merged(channels=channels, specs=self.specs)
+        if declared.packages is None and not declared.channels:
+            declared = declared.merged(channels=(DEFAULT_CHANNEL,), specs=())
+        if self.priority is not None:
+            declared = replace(declared, settings=replace(declared.settings, channel_priority=self.priority))
+        return declared
