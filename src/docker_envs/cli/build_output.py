@@ -129,14 +129,16 @@ def _plan_facts(result: BuildResult | Prepared) -> dict[str, Any]:
 
 def plans_text(plans: Sequence[Prepared]) -> str:
     """For each platform a line for each layer, bottom first."""
-    return "\n".join(_plan_text(prepared) for prepared in plans)
+    texts = [_plan_text(prepared) for prepared in plans]
+    titles = [f"{prepared.base.platform}\n" if len(plans) > 1 else "" for prepared in plans]
+    return "\n".join(f"{title}{text}" for title, text in zip(titles, texts, strict=True))
 
 
 def _plan_text(prepared: Prepared) -> str:
     base = prepared.base.layers
     noun = "base layer" if len(base) == 1 else "base layers"
     size = human_size(sum(layer.size for layer in base))
-    lines = [str(prepared.base.platform), f"{len(base):3}  {noun} ({size})"]
+    lines = [f"{len(base):3}  {noun} ({size})"]
     lines += [f"  +  {human_size(planned.size):>9}  {planned.title}" for planned in prepared.plan.layers]
     return "\n".join(lines)
 

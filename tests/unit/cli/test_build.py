@@ -76,8 +76,8 @@ def test_warnings_are_printed_even_if_quiet(cache: Path, tmp_path: Path, channel
     arguments = ("-c", channel.as_uri(), "post-link", "clobber-file-a", "clobber-file-b")
     done = build(cache, *arguments, "-o", tmp_path / "image.tar", "-q")
     assert sorted(done.stderr.splitlines()) == [
-        "warning: `share/clobber/file.txt` comes from `clobber-file-a`, and is left out of `clobber-file-b`",
-        "warning: package `post-link` has scripts that are not run: bin/.post-link-post-link.sh",
+        "warning: `bin/.post-link-post-link.sh` of `post-link` is not run (needs attention): what it does is not known",
+        "warning: `share/clobber/file.txt` of `clobber-file-a` takes the place of what is there in `clobber-file-b`",
     ]
 
 
@@ -97,6 +97,10 @@ def test_json(cache: Path, tmp_path: Path, channel: Path) -> None:
         "clobber-file-b-1.0-0",
         "post-link-1.0-0",
     ]
+    assert [(finding["kind"], finding["package"]) for finding in document.pop("findings")] == [
+        ("clobber", "clobber-file-a"),
+        ("link-script", "post-link"),
+    ]
     assert document == {
         "digest": image.digest,
         "image_id": image.config.digest,
@@ -113,6 +117,8 @@ def test_json(cache: Path, tmp_path: Path, channel: Path) -> None:
         },
         "clobbers": [{"path": "share/clobber/file.txt", "winner": "clobber-file-a", "losers": ["clobber-file-b"]}],
         "link_scripts": {"post-link": ["bin/.post-link-post-link.sh"]},
+        "filters": {},
+        "activation": {"variables": {}, "removed": [], "unresolved": []},
     }
 
 
@@ -225,7 +231,7 @@ def test_variables_of_a_declaration_are_in_the_image(cache: Path, tmp_path: Path
     path.write_text(f"channels: ['{channel.as_uri()}']\ndependencies: [greeting]\nvariables: {{A: yes, B: 'x y'}}\n")
     build(cache, "-f", path, "-e", "B=mine", "-o", tmp_path / "image.tar")
     env = read_image_file(tmp_path / "image.tar").config.env
-    assert (env["A"], env["B"], env["CONDA_PREFIX"]) == ("true", "mine", "/opt/conda")
+    assert (env["A"], env["B"], env["CONDA_PREFIX"]) == ("yes", "mine", "/opt/conda")
 
 
 def test_a_layout(cache: Path, tmp_path: Path, specs: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from docker_envs.environments.conda.channel_access import ChannelAccess
@@ -14,7 +14,7 @@ from docker_envs.environments.conda.subdirs import NOARCH, subdir_of
 from docker_envs.errors import InvalidInputError, SolveError, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
     from pathlib import Path
 
     from docker_envs.environments.conda.metadata import PackageMetadata
@@ -68,7 +68,7 @@ def solve(
         for package in virtual_packages
     ]
     try:
-        records = asyncio.run(
+        records = _run(
             rattler.solve(
                 list(sources.values()),
                 parsed,
@@ -87,6 +87,18 @@ def solve(
     except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
         raise _unreachable(explanation(error), access) from error
     return tuple(sorted((package_of(record, url=record.url) for record in records), key=lambda package: package.name))
+
+
+def _run(task: Coroutine[Any, Any, list[Any]]) -> list[Any]:
+    """Run to the end, on another thread where an event loop runs on this one already."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(task)
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(asyncio.run, task).result()
 
 
 def topological_order(packages: Sequence[PackageMetadata]) -> list[str]:

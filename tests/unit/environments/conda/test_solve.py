@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -114,7 +116,7 @@ def test_malformed_specs(channel: Path, tmp_path: Path, spec: str) -> None:
 def test_malformed_channels(tmp_path: Path, channel: str) -> None:
     answer = solve_in_child([channel], ["a"], tmp_path)
     assert answer["error"] == "InvalidInputError"
-    assert answer["message"].startswith("invalid channel: ")
+    assert answer["message"].startswith(f"invalid channel `{channel}`: ")
 
 
 @pytest.mark.parametrize("secret", ["", "user:hunter2@"])
@@ -157,3 +159,22 @@ def test_dependencies_come_first_in_every_order_of_input() -> None:
 
 def test_a_circle_of_dependencies_has_an_order() -> None:
     assert sorted(topological_order([metadata("a", "b"), metadata("b", "a")])) == ["a", "b"]
+
+
+def test_a_solve_where_an_event_loop_runs(channel: Path, tmp_path: Path) -> None:
+    script = f"""
+import asyncio, os, sys
+from pathlib import Path
+from docker_envs.environments.conda.solve import solve
+from docker_envs.oci.descriptor import Platform
+
+async def main():
+    arguments = dict(platform=Platform("linux", "amd64"), virtual_packages=[], cache=Path({str(tmp_path)!r}))
+    return solve([{channel.as_uri()!r}], ["hello-sh"], **arguments)
+
+print(*(package.name for package in asyncio.run(main())))
+sys.stdout.flush()
+os._exit(0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.split() == ["greeting", "hello-sh"], done.stderr
