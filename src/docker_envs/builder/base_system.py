@@ -36,10 +36,12 @@ _TINY_BASE = 64 << 10
 
 _REQUIRED = re.compile(r"__glibc\s*>=\s*(\d+(?:\.\d+)*)")
 _GLIBC_BANNER = re.compile(rb"GNU C Library [^\n\0]*?version (\d+\.\d+)")
+# Where a program looks for its C library: not in the sysroot that a compiler brings.
+_GLIBC_PLACE = re.compile(r"(?:usr/)?lib(?:32|64)?/(?:[^/]+-linux-[^/]+/)?(libc\.so\.6|libc-2\.[^/]+)\Z")
 _GLIBC_FILE = re.compile(r"libc-(\d+\.\d+)\.so\Z")
 _DPKG = re.compile(rb"^Package: libc6\n(?:(?!\n\n).)*?^Version: (?:\d+:)?(\d+\.\d+)", re.MULTILINE | re.DOTALL)
 _APK_MUSL = re.compile(rb"^P:musl\nV:([\d.]+)", re.MULTILINE)
-_MUSL_LOADER = re.compile(r"lib/ld-musl-[^/]+\.so\.1\Z")
+_MUSL_LOADER = re.compile(r"(?:usr/)?lib/ld-musl-[^/]+\.so\.1\Z")
 
 # What histories and labels of official images say, and the glibc of those releases.
 _DEBIAN = {"stretch": "2.24", "buster": "2.28", "bullseye": "2.31", "bookworm": "2.36", "trixie": "2.41"}
@@ -113,17 +115,23 @@ def library_of_layers(layers: Sequence[Layer]) -> CLibrary | None:
     for layer in layers:
         if media_types.is_foreign(layer.media_type):
             continue
+        musl = None
         with layer.open_tar() as tar:
             for entry in iter_entries(tar, source=f"base layer {layer.digest.short}"):
                 if found := _library_of_entry(entry):
                     return found
+                if _MUSL_LOADER.match(entry.path):
+                    # A system with glibc may have it as well, for programs of its own.
+                    musl = CLibrary("musl", "", f"`/{entry.path}`")
+        if musl is not None:
+            return musl
     return None
 
 
 def _library_of_entry(entry: Entry) -> CLibrary | None:
     path = entry.path
-    name = path.rpartition("/")[2]
-    if name == "libc.so.6" or name.startswith("libc-2."):
+    if place := _GLIBC_PLACE.match(path):
+        name = place[1]
         file = entry.link.rpartition("/")[2] if entry.kind is Kind.SYMLINK else name
         if by_name := _GLIBC_FILE.match(file):
             return CLibrary("glibc", by_name[1], f"`/{path}`")
@@ -135,7 +143,7 @@ def _library_of_entry(entry: Entry) -> CLibrary | None:
     if path in ("lib/apk/db/installed", "usr/lib/apk/db/installed"):
         version = _search(entry, _APK_MUSL)
         return CLibrary("musl", version, f"`/{path}`") if version else None
-    return CLibrary("musl", "", f"`/{path}`") if _MUSL_LOADER.search(path) else None
+    return None
 
 
 def _search(entry: Entry, pattern: re.Pattern[bytes]) -> str | None:
