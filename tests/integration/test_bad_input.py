@@ -99,6 +99,10 @@ HOSTILE: dict[Callable[[Path], Path], tuple[int, str]] = {
     hostile.duplicate_path: (5, "error: bad-1.0-0.conda: the archive has `share/bad/file.txt` twice"),
     hostile.whiteout_name: (6, "a layer cannot hold `opt/conda/share/bad/.wh.foo`"),
     hostile.missing_file: (5, "`share/bad/missing.txt` is listed in its metadata, but not there"),
+    hostile.wrong_size: (
+        5,
+        "error: bad-1.0-0.conda: `share/bad/noise.bin` has 1,048,576 bytes, but its metadata declare",
+    ),
     hostile.escaping_entry_point: (5, "unsafe or unreadable entry point '../../escaped = bad:main'"),
 }
 
