@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
+import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from docker_envs.archive.entry import DIRECTORY_MTIME, Entry, file_entry
+from docker_envs.archive.entry import DIRECTORY_MTIME, Entry, Kind, file_entry
 from docker_envs.builder.request import ActivationMode
 from docker_envs.environments.conda.activation import (
     Activation,
@@ -71,11 +74,13 @@ def plan_activation(
     if mode is ActivationMode.NONE:
         return PlannedActivation(nothing, b"")
     files = list(_activation_files(plan, archives))
+    scripts = [file for file in files if file.is_script]
+    # What is no script can only be known here.
+    known = files if mode is ActivationMode.ENV else [file for file in files if file not in scripts]
+    activation = evaluate_activation(known, prefix=prefix, env=env, lookup=prefix_lookup(prefix, _paths(plan)))
     if mode is ActivationMode.ENTRYPOINT:
-        left = tuple(Unresolved(file.package, file.path, 1, "as asked for") for file in files)
-        activation = Activation({}, (), {}, left)
-    else:
-        activation = evaluate_activation(files, prefix=prefix, env=env, lookup=prefix_lookup(prefix, _paths(plan)))
+        left = [Unresolved(file.package, file.path, 1, "as asked for") for file in scripts]
+        activation = replace(activation, unresolved=(*activation.unresolved, *left))
     return PlannedActivation(activation, entrypoint_script(activation, files, prefix=prefix))
 
 
@@ -90,8 +95,20 @@ def _activation_files(plan: Plan, archives: Mapping[str, Path]) -> Iterator[Acti
         for entry in link.metadata.paths:
             target = link.target(entry)
             if is_activation_file(target) and entry.path_type != "directory" and not link.is_omitted(target):
-                content = _read_linked(PackageArchive(archives[sha256]), entry, link.prefix)
+                content = _read_followed(PackageArchive(archives[sha256]), entry, link)
                 yield ActivationFile(link.metadata.name, target, content)
+
+
+def _read_followed(archive: PackageArchive, entry: PathsEntry, link: LinkPlan) -> bytes:
+    """What a shell reads there; of a symbolic link out of the package, a script that says the same."""
+    found = next((found for found in archive.iter_entries() if found.path == entry.path), None)
+    if found is None or found.kind is not Kind.SYMLINK:
+        return _read_linked(archive, entry, link.prefix)
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), found.link))
+    followed = next((each for each in link.metadata.paths if each.path == path), None)
+    if followed is None or followed.path_type != "hardlink":
+        return f". {shlex.quote(posixpath.join(link.prefix, path))}\n".encode()
+    return _read_linked(archive, followed, link.prefix)
 
 
 def _read_linked(archive: PackageArchive, entry: PathsEntry, prefix: str) -> bytes:
