@@ -80,10 +80,9 @@ def write_package(index: dict[str, object], files: dict[str, bytes]) -> None:
 
 def index_of(name: str, subdir: str, depends: list[str]) -> dict[str, object]:
     """The `index.json` of a package."""
-    return {
-        "name": name, "version": "1.0", "build": "0", "build_number": 0, "subdir": subdir, "depends": depends,
-        "license": "BSD-3-Clause", "timestamp": TIMESTAMP * 1000, **({"noarch": "generic"} if subdir == "noarch" else {}),
-    }  # fmt: skip
+    index = {"name": name, "version": "1.0", "build": "0", "build_number": 0, "subdir": subdir, "depends": depends}
+    index |= {"license": "BSD-3-Clause", "timestamp": TIMESTAMP * 1000}
+    return index | {"noarch": "generic"} if subdir == "noarch" else index
 
 
 def main() -> None:
