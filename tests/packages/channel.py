@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tests.packages.activating import ACTIVATING
 from tests.packages.build import (
     OLD_PLACEHOLDER,
     PLACEHOLDER,
@@ -309,40 +310,6 @@ SCRIPTS = (
         },
     ),
 )
-
-ACTIVATING = (
-    PackageSpec(
-        "activated-at-start",
-        files={
-            "etc/conda/activate.d/at-start.sh": text(
-                'AT_START="$(cat "$CONDA_PREFIX/share/at-start/value.txt")"\nexport AT_START\n'
-            ),
-            "share/at-start/value.txt": text("two  words, read at the start\n"),
-        },
-    ),
-    PackageSpec(
-        "activated-values",
-        files={
-            "etc/conda/activate.d/values.sh": text(
-                f"export VALUE_QUOTES='it is \"quoted\"'\"'\"'s'\nexport VALUE_PREFIX={PLACEHOLDER}/share\n"
-            ),
-            "etc/conda/env_vars.d/values.json": text(
-                '{"VALUE_LINES": "one\\ntwo \\\\ $HOME `id`", "VALUE_UNICODE": "grün 日本 😀"}\n'
-            ),
-        },
-    ),
-    PackageSpec(
-        "activated-linked",
-        files={
-            "etc/conda/activate.d/inside.sh": Symlink("../../../share/linked/inside.sh"),
-            "etc/conda/activate.d/outside.sh": Symlink("/etc/profile.d/outside.sh"),
-            "share/linked/inside.sh": text(f"export LINKED_INSIDE={PLACEHOLDER}/inside\n"),
-        },
-    ),
-    PackageSpec("activated-copy-a", files={"etc/conda/activate.d/copy.sh": text("export COPY=a\n")}),
-    PackageSpec("activated-copy-b", files={"etc/conda/activate.d/copy.sh": text("export COPY=b\n")}),
-)
-"""Packages that change the environment, each in another way."""
 
 CLOBBERING = (
     PackageSpec("clobber-file-a", files={"share/clobber/file.txt": text("a\n"), "share/clobber/a.txt": text("a\n")}),

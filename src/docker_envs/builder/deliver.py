@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from docker_envs.builder.host import parse_target_platform
 from docker_envs.environments.conda.channel_access import ChannelAccess
 from docker_envs.errors import InvalidInputError
 
@@ -98,12 +99,13 @@ class Delivery:
             TransportError: A destination does not take it.
         """
         destinations = self._destinations
+        here = parse_target_platform(None)
         size = sum({layer.digest: layer.size for image in named.images for layer in image.layers}.values())
         if destinations.archive is not None:
             from docker_envs.transports.docker_archive import write_archive
 
             task = self._reporter.start("write", str(destinations.archive), size)
-            write_archive([named], destinations.archive, task=task)
+            write_archive([named], destinations.archive, platform=here, task=task)
             task.finish()
         if destinations.layout is not None:
             from docker_envs.transports.layout import write_layout
@@ -114,4 +116,4 @@ class Delivery:
         for target in destinations.push:
             self.registry.push_index(named, target)
         if destinations.load:
-            self.engine.load([named])
+            self.engine.load([named], platform=here)

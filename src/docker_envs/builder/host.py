@@ -24,7 +24,7 @@ def parse_base(text: str) -> Reference | None:
 
 def parse_target_platform(text: str | None) -> Platform:
     """A platform in either spelling; by default Linux on this machine's kind of CPU."""
-    return parse_platform(text or f"linux/{platform.machine().lower()}")
+    return parse_platform((text or "").strip() or f"linux/{platform.machine().lower()}")
 
 
 def cache_directory(given: Path | None) -> Path:

@@ -90,6 +90,11 @@ class NamedImage:
         """All platforms' images."""
         return (self.image, *self.variants)
 
+    def image_for(self, platform: Platform | None) -> Image:
+        """The first image that serves a platform, or the first at all."""
+        fitting = (image for image in self.images if platform is not None and platform.accepts(image.platform))
+        return next(fitting, self.image)
+
     @cached_property
     def index(self) -> Index | None:
         """The index of all platforms' images; None for a single one."""

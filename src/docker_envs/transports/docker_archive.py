@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from docker_envs.oci.descriptor import Platform
     from docker_envs.oci.layer import Layer
     from docker_envs.report import Task
     from docker_envs.streams import ByteSink
@@ -141,26 +142,31 @@ def _foreign_descriptors(entry: Fields) -> dict[str, Descriptor]:
     return {diff_id: Descriptor.from_fields(sources.object(diff_id)) for diff_id in sources.document}
 
 
-def write_archive(images: Sequence[NamedImage], path: Path, *, task: Task | None = None) -> None:
+def write_archive(
+    images: Sequence[NamedImage], path: Path, *, platform: Platform | None = None, task: Task | None = None
+) -> None:
     """Write images into one file, which appears when it is complete; see `iter_archive`."""
     with atomic_file(path) as file:
-        write_archive_stream(images, file, task=task)
+        write_archive_stream(images, file, platform=platform, task=task)
 
 
-def write_archive_stream(images: Sequence[NamedImage], sink: ByteSink, *, task: Task | None = None) -> None:
+def write_archive_stream(
+    images: Sequence[NamedImage], sink: ByteSink, *, platform: Platform | None = None, task: Task | None = None
+) -> None:
     """Write an archive of images to a stream, and tell `task` of every byte; see `iter_archive`."""
-    for piece in iter_archive(images):
+    for piece in iter_archive(images, platform=platform):
         sink.write(piece)
         if task is not None:
             task.advance(len(piece))
 
 
-def iter_archive(images: Sequence[NamedImage]) -> Iterator[bytes]:
-    """The bytes of an archive of images: a function of the images, their order and their names alone.
+def iter_archive(images: Sequence[NamedImage], *, platform: Platform | None = None) -> Iterator[bytes]:
+    """The bytes of an archive of images: a function of the arguments alone, the images' order and names included.
 
     Layers are carried as they are stored, each blob once; a foreign layer that cannot be had is left out. Manifests in
     Docker's format become OCI's. It loads with `docker load`, `podman load`, `ctr image import`, and `skopeo copy
-    docker-archive:` and `oci-archive:`. Of an image for several platforms, readers that know no index see the first.
+    docker-archive:` and `oci-archive:`. Of an image for several platforms, readers that know no index see the one for
+    `platform`, or else the first.
 
     Raises:
         VerificationError: A layer is not what its descriptor says; what came so far must be discarded.
@@ -173,7 +179,7 @@ def iter_archive(images: Sequence[NamedImage]) -> Iterator[bytes]:
     for name, content in (
         (LAYOUT_FILE, LAYOUT_CONTENT),
         (INDEX_FILE, index.raw),
-        (MANIFEST_FILE, canonical_json([_manifest_entry(named) for named in images])),
+        (MANIFEST_FILE, canonical_json([_manifest_entry(named, platform) for named in images])),
     ):
         yield from _pieces(file_entry(name, content, mtime=DIRECTORY_MTIME))
     for path in ("blobs", *sorted({f"blobs/{blob.digest.algorithm}" for blob in blobs})):
@@ -196,8 +202,8 @@ def _iter_blob(blob: Blob) -> Iterator[bytes]:
         yield from iter(lambda: stream.read(CHUNK_SIZE), b"")
 
 
-def _manifest_entry(named: NamedImage) -> dict[str, Any]:
-    image = named.image
+def _manifest_entry(named: NamedImage, platform: Platform | None) -> dict[str, Any]:
+    image = named.image_for(platform)
     entry: dict[str, Any] = {
         "Config": blob_path(image.config_descriptor.digest),
         "RepoTags": [reference.familiar for reference in named.references if reference.tag],

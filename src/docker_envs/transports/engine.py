@@ -116,8 +116,12 @@ class Engine:
             file.seek(0)
             return read_archive(cast("BinaryIO", file))[0].image
 
-    def load(self, source: Path | Sequence[NamedImage]) -> list[str]:
+    def load(self, source: Path | Sequence[NamedImage], *, platform: Platform | None = None) -> list[str]:
         """Load a `docker save` file, or images, which are streamed to the engine without a file in between.
+
+        Args:
+            source: The file or the images.
+            platform: Of images for several platforms, which one an engine gets that keeps only one.
 
         Returns:
             What the engine says that it loaded: names, or image ids of images without one.
@@ -128,7 +132,7 @@ class Engine:
             EngineError: The engine refused it, or failed.
         """
         if not isinstance(source, Path):
-            return self._load(iter_archive(source), "load the images")
+            return self._load(iter_archive(source, platform=platform), "load the images")
         with storage_errors("read", source), source.open("rb") as file:
             return self._load(file, f"load `{source}`")
 
