@@ -9,6 +9,7 @@ from docker_envs.builder.parallel import map_parallel
 from docker_envs.environments.conda.metadata import read_metadata
 from docker_envs.environments.conda.package_archive import PackageArchive
 from docker_envs.environments.conda.solve import solve, topological_order
+from docker_envs.environments.conda.subdirs import KNOWN_SUBDIRS, NOARCH, subdir_of
 from docker_envs.environments.conda.virtual_packages import virtual_packages
 from docker_envs.errors import BuildError, InvalidInputError
 from docker_envs.planner.plan import PlannedPackage
@@ -31,7 +32,7 @@ def resolve(request: BuildRequest, reporter: Reporter) -> tuple[CondaPackage, ..
     """The packages of an environment: those of a lock, or those that the solver chooses.
 
     Raises:
-        InvalidInputError: A match spec or channel is malformed.
+        InvalidInputError: A match spec or channel is malformed, or a package is for another platform.
         SolveError: No set of packages fits.
         TransportError: A channel cannot be reached.
     """
@@ -41,6 +42,7 @@ def resolve(request: BuildRequest, reporter: Reporter) -> tuple[CondaPackage, ..
     for note in declaration.notes:
         reporter.message(f"note: {note}")
     if declaration.packages is not None:
+        _check_subdirs(declaration.packages, subdir_of(request.platform), declaration.source)
         return declaration.packages
     task = reporter.start("solve", counted(len(declaration.specs), "spec"))
     lock = solve(
@@ -54,6 +56,16 @@ def resolve(request: BuildRequest, reporter: Reporter) -> tuple[CondaPackage, ..
     )
     task.finish(counted(len(lock), "package"))
     return lock
+
+
+def _check_subdirs(packages: Sequence[CondaPackage], wanted: str, source: str) -> None:
+    """An installed environment, unlike other locks, has not been asked for a platform."""
+    for package in packages:
+        if package.subdir in KNOWN_SUBDIRS - {wanted, NOARCH}:
+            raise InvalidInputError(
+                f"{source}: `{package.display_name}` is for `{package.subdir}`, but the image is for `{wanted}`",
+                hint="choose its platform with `--platform`, or declare the environment by its specs",
+            )
 
 
 def read_packages(

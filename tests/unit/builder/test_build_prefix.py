@@ -31,7 +31,8 @@ def installed(tmp_path: Path, channel: Path) -> tuple[Path, Path]:
 
 
 def build(tmp_path: Path, *arguments: str | Path, **options: Any) -> Outcome:
-    fixed = ("build", "--base", "scratch", "--platform", AMD64, "--output", tmp_path / "image.tar", "--json")
+    platform = () if "--platform" in arguments else ("--platform", AMD64)
+    fixed = ("build", "--base", "scratch", *platform, "--output", tmp_path / "image.tar", "--json")
     return docker_envs(*fixed, *arguments, cache=tmp_path / "cache", **options)
 
 
@@ -87,6 +88,16 @@ def test_the_extra_layer_counts_as_one(installed: tuple[Path, Path], tmp_path: P
     (prefix / "mine").write_text("x")
     document = build(tmp_path, "--prefix-from", prefix, "--add-unowned", "--max-layers", "3").document
     assert len(document["layers"]) == 3
+
+
+@pytest.mark.parametrize("platforms", ["linux/arm64", "linux/amd64,linux/arm64"])
+def test_an_environment_of_another_platform(installed: tuple[Path, Path], tmp_path: Path, platforms: str) -> None:
+    prefix, _ = installed
+    done = build(tmp_path, "--prefix-from", prefix, "--platform", platforms)
+    assert done.status == 2
+    error = f"error: {prefix}: `greeting-1.2-h1234567_3` is for `linux-64`, but the image is for `linux-aarch64`\n"
+    assert error in done.stderr
+    assert not (tmp_path / "image.tar").exists()
 
 
 @pytest.mark.parametrize(
