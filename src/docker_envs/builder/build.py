@@ -6,7 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from docker_envs.builder.activate import ENTRYPOINT, PlannedActivation, plan_activation
 from docker_envs.builder.base_system import check_library, find_library, required_glibc
@@ -24,13 +24,16 @@ from docker_envs.planner.plan import Plan, make_plan
 from docker_envs.report import SILENT, Reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from docker_envs.builder.request import BuildRequest
     from docker_envs.environments.conda.metadata import PackageMetadata
     from docker_envs.oci.layer import Layer
     from docker_envs.planner.plan import PlannedLayer
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Layers that are uploaded at once.
 _UPLOADS = 4
@@ -121,18 +124,22 @@ def build_platforms(requests: Sequence[BuildRequest], *, reporter: Reporter = SI
     first = requests[0]
     delivery = Delivery(first.destinations, plain_http=first.plain_http, access=first.access, reporter=reporter)
     delivery.check()
+    # What cannot be built for one platform is known before anything is made or sent for another.
+    prepared = [_timed(_prepare, request, delivery, reporter) for request in requests]
     results = []
-    for request in requests:
-        begin = time.monotonic()
-        prepared = _prepare(request, delivery, reporter)
-        image, findings = _make(request, prepared, delivery, reporter)
-        seconds = time.monotonic() - begin
-        base_layers = len(prepared.base.layers)
-        results.append(BuildResult(image, prepared.plan, seconds, prepared.activation, findings, base_layers))
+    for request, (each, before) in zip(requests, prepared, strict=True):
+        (image, findings), seconds = _timed(_make, request, each, delivery, reporter)
+        base_layers = len(each.base.layers)
+        results.append(BuildResult(image, each.plan, before + seconds, each.activation, findings, base_layers))
     image, *variants = (result.image for result in results)
     named = NamedImage(image, first.destinations.names, tuple(variants))
     delivery.deliver(named)
     return PlatformsResult(named, tuple(results), time.monotonic() - start)
+
+
+def _timed(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, float]:
+    start = time.monotonic()
+    return work(*args, **kwargs), time.monotonic() - start
 
 
 def plan_only(request: BuildRequest, *, reporter: Reporter = SILENT) -> Prepared:

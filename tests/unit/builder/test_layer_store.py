@@ -13,6 +13,7 @@ from docker_envs.archive.entry import file_entry
 from docker_envs.archive.layer_writer import LayerFacts, write_layer
 from docker_envs.builder.layer_store import LayerStore
 from docker_envs.digest import Digest
+from docker_envs.environments.conda.findings import Finding, FindingKind
 from docker_envs.errors import StorageError
 
 KEY = Digest.of(b"key")
@@ -79,6 +80,35 @@ def test_a_missing_or_truncated_blob_counts_as_none_and_is_made_anew(store: Laye
     assert store.get(KEY) is None
     store.make(KEY, write)
     assert path.read_bytes() == whole
+
+
+FINDINGS = [
+    Finding(FindingKind.SETUID_DROPPED, "a", "bin/a", "lost its bit"),
+    Finding(FindingKind.OUTSIDE_LINK, "b", "share/grün", "leads to `/etc`"),
+]
+
+
+def test_findings_are_kept_with_their_layer(store: LayerStore, tmp_path: Path) -> None:
+    """Also those that come only while the layer is written."""
+    found = FINDINGS[:1]
+
+    def write_and_find(file: BinaryIO) -> LayerFacts:
+        found.append(FINDINGS[1])
+        return write(file)
+
+    facts = store.make(KEY, write_and_find, findings=found)
+    again = LayerStore(tmp_path / "store")
+    assert (again.get(KEY), again.findings(KEY)) == (facts, FINDINGS)
+    assert again.findings(Digest.of(b"other")) == []
+
+
+def test_damaged_findings_make_a_layer_unknown(store: LayerStore, tmp_path: Path) -> None:
+    """Rather than one about which nothing is to be told."""
+    store.make(KEY, write, findings=FINDINGS)
+    path = facts_file(tmp_path / "store")
+    path.write_bytes(path.read_bytes().replace(b"setuid-dropped", b"something-else"))
+    assert store.get(KEY) is None
+    assert store.findings(KEY) == []
 
 
 def test_a_failed_write_leaves_nothing(store: LayerStore, tmp_path: Path) -> None:
