@@ -33,6 +33,6 @@ ACTIVATING = (
             "share/linked/inside.sh": text(f"export LINKED_INSIDE={PLACEHOLDER}/inside\n"),
         },
     ),
-    PackageSpec("activated-copy-a", files={"etc/conda/activate.d/copy.sh": text("export COPY=a\n")}),
-    PackageSpec("activated-copy-b", files={"etc/conda/activate.d/copy.sh": text("export COPY=b\n")}),
+    PackageSpec("activated-copy-a", files={"etc/conda/activate.d/copy.sh": text('export COPY="${COPY:-}a"\n')}),
+    PackageSpec("activated-copy-b", files={"etc/conda/activate.d/copy.sh": text('export COPY="${COPY:-}b"\n')}),
 )
