@@ -173,6 +173,8 @@ def _prepare(request: BuildRequest, delivery: Delivery, reporter: Reporter) -> P
     activation = plan_activation(plan, archives, prefix=options.prefix, env=env, mode=request.activation)
     for left in activation.activation.unresolved:
         reporter.message(f"note: `{left.path}` of `{left.package}` is left to an entrypoint: {left.reason}")
+    if activation.entrypoint and request.base is None:
+        reporter.warning("the entrypoint needs `/bin/sh`, which `scratch` does not have")
     return Prepared(base, plan, archives, activation)
 
 

@@ -82,6 +82,10 @@ def build_command(
         prefix=options.installed_prefix(prefix_from, name),
         priority=ChannelPriority.parse(channel_priority) if channel_priority else None,
     )
+    if add_unowned and declared.prefix is None:
+        raise InvalidInputError(
+            "`--add-unowned` needs an installed environment", hint="name it with `--prefix-from` or `--name`"
+        )
     first = BuildRequest(
         base=parse_base(base),
         declaration=declared.declaration(targets[0]),

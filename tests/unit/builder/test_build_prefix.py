@@ -118,3 +118,11 @@ def test_what_cannot_be_copied(
     done = build(tmp_path, *arguments, cwd=tmp_path, variables={"CONDA_ENVS_DIRS": str(installed[0].parent)})
     assert done.status == 2
     assert done.stderr.startswith(message)
+
+
+def test_unowned_files_of_nothing(tmp_path: Path, channel: Path) -> None:
+    done = build(tmp_path, "--add-unowned", "-c", channel.as_uri(), "greeting")
+    assert done.status == 2
+    assert done.stderr == (
+        "error: `--add-unowned` needs an installed environment\nhint: name it with `--prefix-from` or `--name`\n"
+    )
