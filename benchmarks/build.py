@@ -96,9 +96,9 @@ def prepare_builder(base: str, context: Path) -> str:
 
 def lock(environment: Path, work: Path) -> Path:
     """The URLs of the environment's packages, so that the others need not solve; not timed."""
-    from docker_envs.environments.conda.read import read_declaration
-    from docker_envs.environments.conda.solve import solve
-    from docker_envs.environments.conda.virtual_packages import virtual_packages
+    from docker_envs.environments.conda.declarations.read import read_declaration
+    from docker_envs.environments.conda.solving.solve import solve
+    from docker_envs.environments.conda.solving.virtual_packages import virtual_packages
     from docker_envs.oci.descriptor import Platform
 
     platform = Platform("linux", "amd64")

@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from docker_envs.environments.conda.solve import solve
+from docker_envs.environments.conda.solving.solve import solve
+from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage, virtual_packages
 from docker_envs.environments.conda.subdirs import parse_platform
-from docker_envs.environments.conda.virtual_packages import VirtualPackage, virtual_packages
 from docker_envs.errors import DockerEnvsError
 
 ROOT = Path(__file__).parents[1]

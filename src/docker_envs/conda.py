@@ -9,7 +9,7 @@ from docker_envs.builder.build import build
 from docker_envs.builder.host import cache_directory, parse_base, parse_target_platform, source_date_epoch
 from docker_envs.builder.request import BuildRequest, Destinations
 from docker_envs.docker.base import Image
-from docker_envs.environments.conda.declaration import DEFAULT_CHANNEL, Declaration
+from docker_envs.environments.conda.declarations.declaration import DEFAULT_CHANNEL, Declaration
 from docker_envs.oci.reference import Reference
 
 if TYPE_CHECKING:

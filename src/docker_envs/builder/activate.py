@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import DIRECTORY_MTIME, Entry, Kind, file_entry
 from docker_envs.builder.request import ActivationMode
-from docker_envs.environments.conda.activation import (
+from docker_envs.environments.conda.activating.activation import (
     Activation,
     ActivationFile,
     Unresolved,
     evaluate_activation,
     is_activation_file,
 )
-from docker_envs.environments.conda.entrypoint import entrypoint_script
+from docker_envs.environments.conda.activating.entrypoint import entrypoint_script
+from docker_envs.environments.conda.activating.shell.conditions import PathKind, prefix_lookup
+from docker_envs.environments.conda.linking.placeholder import replace_binary, replace_text
 from docker_envs.environments.conda.package_archive import PackageArchive
-from docker_envs.environments.conda.placeholder import replace_binary, replace_text
-from docker_envs.environments.conda.shell.conditions import PathKind, prefix_lookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from docker_envs.environments.conda.link_plan import LinkPlan
+    from docker_envs.environments.conda.linking.link_plan import LinkPlan
     from docker_envs.environments.conda.metadata import PathsEntry
     from docker_envs.planner.plan import Plan
 

@@ -16,7 +16,7 @@ from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.builder.resolve import read_packages, resolve
-from docker_envs.environments.conda.findings import Finding, FindingKind
+from docker_envs.environments.conda.linking.findings import Finding, FindingKind
 from docker_envs.errors import BuildError
 from docker_envs.oci.edit import append_layer
 from docker_envs.oci.image import Image, NamedImage, scratch

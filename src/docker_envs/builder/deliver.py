@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.host import parse_target_platform
-from docker_envs.environments.conda.channel_access import ChannelAccess
+from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.errors import InvalidInputError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from docker_envs.archive.compression import Compression, CompressionSetting
 from docker_envs.archive.layer_writer import write_layer
 from docker_envs.builder.parallel import checked
-from docker_envs.environments.conda.link import iter_linked_entries
+from docker_envs.environments.conda.linking.link import iter_linked_entries
 from docker_envs.environments.conda.package_archive import PackageArchive
 from docker_envs.oci import media_types
 from docker_envs.oci.descriptor import Descriptor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from docker_envs.archive.entry import Entry
     from docker_envs.archive.layer_writer import LayerFacts
     from docker_envs.builder.layer_store import LayerStore
-    from docker_envs.environments.conda.findings import Finding
+    from docker_envs.environments.conda.linking.findings import Finding
     from docker_envs.planner.plan import PlannedLayer
     from docker_envs.report import Reporter, Task
 

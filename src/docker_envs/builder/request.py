@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.environments.base import DEFAULT_PREFIX, Target
-from docker_envs.environments.conda.bytecode import CompilePolicy
-from docker_envs.environments.conda.channel_access import ChannelAccess
-from docker_envs.environments.conda.link_plan import LinkOptions
+from docker_envs.environments.conda.linking.bytecode import CompilePolicy
+from docker_envs.environments.conda.linking.link_plan import LinkOptions
+from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.errors import InvalidInputError
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from docker_envs.environments.conda.declaration import Declaration
-    from docker_envs.environments.conda.filters import Filter
-    from docker_envs.environments.conda.prefix import PrefixImport
-    from docker_envs.environments.conda.virtual_packages import VirtualPackage
+    from docker_envs.environments.conda.declarations.declaration import Declaration
+    from docker_envs.environments.conda.declarations.prefix import PrefixImport
+    from docker_envs.environments.conda.linking.filters import Filter
+    from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
     from docker_envs.oci.descriptor import Platform
     from docker_envs.oci.reference import Reference
 

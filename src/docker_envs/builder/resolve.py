@@ -8,9 +8,9 @@ from docker_envs.builder.fetching import PackageFetcher
 from docker_envs.builder.parallel import map_parallel
 from docker_envs.environments.conda.metadata import read_metadata
 from docker_envs.environments.conda.package_archive import PackageArchive
-from docker_envs.environments.conda.solve import solve, topological_order
+from docker_envs.environments.conda.solving.solve import solve, topological_order
+from docker_envs.environments.conda.solving.virtual_packages import virtual_packages
 from docker_envs.environments.conda.subdirs import KNOWN_SUBDIRS, NOARCH, subdir_of
-from docker_envs.environments.conda.virtual_packages import virtual_packages
 from docker_envs.errors import BuildError, InvalidInputError
 from docker_envs.planner.plan import PlannedPackage
 from docker_envs.report import Reporter, counted

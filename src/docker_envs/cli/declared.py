@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docker_envs.environments.conda.channels import parse_channel
-from docker_envs.environments.conda.declaration import DEFAULT_CHANNEL, Declaration
-from docker_envs.environments.conda.read import DEFAULT_FILE, read_declarations
+from docker_envs.environments.conda.declarations.declaration import DEFAULT_CHANNEL, Declaration
+from docker_envs.environments.conda.declarations.read import DEFAULT_FILE, read_declarations
+from docker_envs.environments.conda.solving.channels import parse_channel
 from docker_envs.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from docker_envs.environments.conda.channels import ChannelPriority
-    from docker_envs.environments.conda.prefix import PrefixImport
+    from docker_envs.environments.conda.declarations.prefix import PrefixImport
+    from docker_envs.environments.conda.solving.channels import ChannelPriority
     from docker_envs.oci.descriptor import Platform
 
 

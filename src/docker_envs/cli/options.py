@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from docker_envs.environments.conda.prefix import PrefixImport
+    from docker_envs.environments.conda.declarations.prefix import PrefixImport
     from docker_envs.oci.descriptor import Platform
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -95,7 +95,7 @@ def installed_prefix(host_path: Path | None, name: str | None) -> PrefixImport |
         return None
     if host_path is not None and name is not None:
         raise InvalidInputError("`--prefix-from` and `--name` name two environments", hint="use one of them")
-    from docker_envs.environments.conda.environment_names import find_environment
-    from docker_envs.environments.conda.prefix import read_prefix
+    from docker_envs.environments.conda.declarations.environment_names import find_environment
+    from docker_envs.environments.conda.declarations.prefix import read_prefix
 
     return read_prefix(host_path if host_path is not None else find_environment(name or ""))

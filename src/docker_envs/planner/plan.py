@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from docker_envs.digest import Digest
-from docker_envs.environments.conda.bytecode import choose_interpreter
-from docker_envs.environments.conda.clobber import Clobber, find_case_conflicts, find_clobbers
-from docker_envs.environments.conda.filters import Filter, Saving
-from docker_envs.environments.conda.findings import Finding, FindingKind
-from docker_envs.environments.conda.link_plan import LinkOptions, LinkPlan, plan_link
-from docker_envs.environments.conda.link_scripts import LinkScript, Verdict
-from docker_envs.environments.conda.noarch import PythonInfo
+from docker_envs.environments.conda.linking.bytecode import choose_interpreter
+from docker_envs.environments.conda.linking.clobber import Clobber, find_case_conflicts, find_clobbers
+from docker_envs.environments.conda.linking.filters import Filter, Saving
+from docker_envs.environments.conda.linking.findings import Finding, FindingKind
+from docker_envs.environments.conda.linking.link_plan import LinkOptions, LinkPlan, plan_link
+from docker_envs.environments.conda.linking.link_scripts import LinkScript, Verdict
+from docker_envs.environments.conda.linking.noarch import PythonInfo
 from docker_envs.fields import canonical_json
 from docker_envs.planner.layering import SizedPackage, group_packages
 from docker_envs.version import DIGEST_FORMAT

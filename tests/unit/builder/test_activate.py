@@ -9,8 +9,8 @@ import pytest
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.activate import ENTRYPOINT, PlannedActivation, plan_activation
 from docker_envs.builder.request import ActivationMode
-from docker_envs.environments.conda.filters import Filter
-from docker_envs.environments.conda.link_plan import LinkOptions
+from docker_envs.environments.conda.linking.filters import Filter
+from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.metadata import read_metadata
 from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.environments.conda.package_archive import PackageArchive

@@ -13,7 +13,7 @@ from docker_envs.archive.reader import iter_entries
 from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import Cancelled
-from docker_envs.environments.conda.link_plan import LinkOptions
+from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.metadata import read_metadata
 from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.environments.conda.package_archive import PackageArchive

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from docker_envs.environments.conda.filters import Filter
-from docker_envs.environments.conda.findings import Finding
-from docker_envs.environments.conda.link_plan import LinkOptions
+from docker_envs.environments.conda.linking.filters import Filter
+from docker_envs.environments.conda.linking.findings import Finding
+from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from tests.packages.build import PackageSpec, text
 from tests.packages.channel import CLOBBERING, FILES, RUNNABLE, SCRIPTS, SPECIAL
-from tests.unit.environments.conda.linking import link, make, read_package
+from tests.unit.environments.conda.linked import link, make, read_package
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from docker_envs.archive.compression import Compression, CompressionSetting
-from docker_envs.environments.conda.clobber import Clobber
-from docker_envs.environments.conda.link_plan import LinkOptions
+from docker_envs.environments.conda.linking.clobber import Clobber
+from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.metadata import PackageMetadata, PathsEntry
 from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.errors import BuildError, InvalidInputError, PrefixTooLongError

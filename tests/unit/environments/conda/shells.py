@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from docker_envs.environments.conda.shell.conditions import PathKind, PathLookup, prefix_lookup
+from docker_envs.environments.conda.activating.shell.conditions import PathKind, PathLookup, prefix_lookup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from docker_envs.environments.conda.read import read_declaration
-from docker_envs.environments.conda.solve import solve
-from docker_envs.environments.conda.virtual_packages import virtual_packages
+from docker_envs.environments.conda.declarations.read import read_declaration
+from docker_envs.environments.conda.solving.solve import solve
+from docker_envs.environments.conda.solving.virtual_packages import virtual_packages
 from docker_envs.errors import InvalidInputError
 from docker_envs.oci.descriptor import Platform
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from docker_envs.environments.conda.declaration import Declaration
+    from docker_envs.environments.conda.declarations.declaration import Declaration
     from docker_envs.environments.conda.package import CondaPackage
 
 AMD64 = Platform("linux", "amd64")

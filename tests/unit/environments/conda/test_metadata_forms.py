@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from docker_envs.environments.conda.linking.noarch import PythonInfo
 from docker_envs.environments.conda.metadata import EntryPoint, PackageMetadata, read_metadata
-from docker_envs.environments.conda.noarch import PythonInfo
 from docker_envs.environments.conda.package_archive import PackageArchive
 from docker_envs.errors import FormatError
 from tests.packages.build import EPOCH, File, PackageSpec, archive_bytes, tar_bytes, text
-from tests.unit.environments.conda.linking import link
+from tests.unit.environments.conda.linked import link
 
 if TYPE_CHECKING:
     from pathlib import Path

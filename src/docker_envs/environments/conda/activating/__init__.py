@@ -1,0 +1,1 @@
+"""What activating an environment sets."""

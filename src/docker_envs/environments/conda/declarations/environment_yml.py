@@ -1,0 +1,84 @@
+"""`environment.yml`: the channels, match specs and variables that conda's users write.
+
+Spec: conda docs, "Creating an environment file manually".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from docker_envs.environments.conda.declarations.declaration import Declaration
+from docker_envs.environments.conda.declarations.yaml_document import YamlValue, parse_yaml
+from docker_envs.environments.conda.solving.channels import parse_channel
+from docker_envs.environments.conda.solving.match_specs import check_match_spec
+from docker_envs.environments.conda.subdirs import KNOWN_SUBDIRS
+from docker_envs.environments.conda.suggestion import suggest
+from docker_envs.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Those of conda, and those that only conda-lock reads.
+_KNOWN_KEYS = ("name", "channels", "dependencies", "variables", "prefix", "platforms", "category")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
+
+#: What to do about packages from PyPI.
+PYPI_HINT = "name their conda packages instead, most of PyPI is on conda-forge"
+
+
+def read_environment_yml(path: Path, text: str) -> Declaration:
+    """Read the text of an `environment.yml`; its `name` and `prefix` mean nothing to an image.
+
+    Raises:
+        InvalidDeclarationError: It cannot be understood, or has a `pip:` section.
+    """
+    document = parse_yaml(path, text).mapping("a mapping with `channels` and `dependencies`", known=_KNOWN_KEYS)
+    for subdir in _items(document, "platforms", "a list of platforms"):
+        name = subdir.text("a platform")
+        if name not in KNOWN_SUBDIRS:
+            raise subdir.error(f"unknown platform `{name}`", hint=suggest(name, KNOWN_SUBDIRS))
+    return Declaration(
+        channels=tuple(_channel(item) for item in _items(document, "channels", "a list of channels")),
+        specs=tuple(_spec(item) for item in _items(document, "dependencies", "a list of match specs")),
+        variables=_variables(document),
+        source=str(path),
+    )
+
+
+def _items(document: dict[str, YamlValue], key: str, what: str) -> list[YamlValue]:
+    return document[key].items(what) if key in document else []
+
+
+def _channel(item: YamlValue) -> str:
+    text = item.text("the name or URL of a channel")
+    try:
+        return parse_channel(text, directory=item.path.parent)
+    except InvalidInputError as error:
+        raise item.error(str(error), hint=error.hint) from error
+
+
+def _spec(item: YamlValue) -> str:
+    if item.kind == "a mapping":
+        (name, *_) = item.mapping("a match spec") or ("",)
+        if name == "pip":
+            raise item.error("`pip:` packages are not supported yet", hint=PYPI_HINT)
+        raise item.error(f"expected a match spec, got a mapping with `{name}`", hint=f"write it as `{name}=VERSION`")
+    spec = item.text("a match spec")
+    try:
+        check_match_spec(spec)
+    except InvalidInputError as error:
+        raise item.error(str(error), hint=error.hint) from error
+    return spec
+
+
+def _variables(document: dict[str, YamlValue]) -> dict[str, str]:
+    """The variables, with values as they are written: `1.10` stays `1.10`."""
+    if "variables" not in document:
+        return {}
+    variables = {}
+    for name, value in document["variables"].mapping("a mapping of variables").items():
+        if not _VARIABLE_NAME.match(name):
+            raise value.error(f"`{name}` is no name of an environment variable")
+        variables[name] = value.scalar(f"the value of `{name}`")
+    return variables

@@ -1,0 +1,1 @@
+"""Channels, and the choice of packages from them."""
