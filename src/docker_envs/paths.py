@@ -25,8 +25,12 @@ def image_path(text: str, *, source: str) -> str:
 
 def parent_paths(path: str) -> list[str]:
     """All parents of a canonical path, outermost first, without the root: `a/b/c` → `["a", "a/b"]`."""
-    positions = [index for index, character in enumerate(path) if character == "/"]
-    return [path[:index] for index in positions]
+    parents = []
+    end = path.find("/")
+    while end >= 0:
+        parents.append(path[:end])
+        end = path.find("/", end + 1)
+    return parents
 
 
 def absolute_image_path(text: str, *, what: str) -> str:
