@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.base_image import HOST_ARCHITECTURE
-from tests.builds import docker_envs
+from tests.builds import docker_envs, read_image_file
 from tests.packages.activating import ACTIVATING
-from tests.packages.build import write_channel
+from tests.packages.build import PackageSpec, text, write_channel
 from tests.packages.channel import RUNNABLE, SCRIPTS
 
 if TYPE_CHECKING:
@@ -188,3 +188,30 @@ def test_an_unknown_way_is_refused(tmp_path: Path) -> None:
     done = docker_envs("build", "-b", "scratch", "x", "--activation", "always", "--dry-run", cache=tmp_path / "cache")
     assert done.status == 2
     assert done.stderr == "error: invalid `--activation` 'always'\nhint: use one of `env`, `entrypoint`, `none`\n"
+
+
+def test_scripts_see_the_variables_of_the_base(tmp_path: Path, base_image: BaseImage) -> None:
+    path = "etc/conda/activate.d/conditional.sh"
+    script = 'if [ -z "${FIXTURE:-}" ]; then export FIXTURE=script; fi\nexport SEEN="$FIXTURE"\n'
+    channel = write_channel(
+        tmp_path / "channel", [PackageSpec("conditional", "1.0", {path: text(script)}, platform=SUBDIR)]
+    )
+    fixed = ("build", "--base", base_image.oci, "--channel", channel.as_uri(), "--platform", PLATFORM, "--json")
+    document = docker_envs(*fixed, "-o", tmp_path / "image.tar", "conditional", cache=tmp_path / "cache").document
+    assert document["activation"]["variables"] == {"SEEN": {"value": "base image", "origin": f"conditional: {path}"}}
+    env = read_image_file(tmp_path / "image.tar").config.env
+    assert (env["FIXTURE"], env["SEEN"]) == ("base image", "base image")
+
+
+def test_the_entrypoint_counts_as_a_layer(tmp_path: Path) -> None:
+    def package(name: str, script: str) -> PackageSpec:
+        return PackageSpec(name, "1.0", {f"etc/conda/activate.d/{name}.sh": text(script)}, platform=SUBDIR)
+
+    specs = [package("one", "export ONE=1\n"), package("two", "export TWO=2\n"), package("left", 'X="$(id)"\n')]
+    channel = write_channel(tmp_path / "channel", specs)
+    fixed = ("build", "--base", "scratch", "--channel", channel.as_uri(), "--platform", PLATFORM, "--json")
+    for limit, layers in ((3, 3), (4, 4), (9, 4)):
+        output = ("--max-layers", str(limit), "-o", tmp_path / "image.tar")
+        document = docker_envs(*fixed, *output, "one", "two", "left", cache=tmp_path / "cache").document
+        assert [unresolved["package"] for unresolved in document["activation"]["unresolved"]] == ["left"]
+        assert len(document["layers"]) == layers

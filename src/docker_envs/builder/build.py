@@ -47,12 +47,14 @@ class Prepared:
         base: The base image, of which only manifest and config were read.
         plan: What will be made.
         archives: Host path of each package's archive, by its sha256.
+        env: Variables that make the environment known, before its scripts.
         activation: How the environment is activated.
     """
 
     base: Image
     plan: Plan
     archives: dict[str, Path]
+    env: dict[str, str]
     activation: PlannedActivation
 
 
@@ -160,22 +162,22 @@ def _prepare(request: BuildRequest, delivery: Delivery, reporter: Reporter) -> P
     packages, archives = read_packages(
         resolve(request, reporter), cache=request.cache / "packages", open_url=delivery.open_url, reporter=reporter
     )
-    plan = make_plan(
-        packages,
-        options=options,
-        budget=request.max_layers - len(base.layers) - (request.extra is not None),
-        compression=request.compression,
-    )
+    budget = request.max_layers - len(base.layers) - (request.extra is not None)
+    plan = make_plan(packages, options=options, budget=budget, compression=request.compression)
     _check_scripts(request, plan)
     _check_base(request, base, [package.metadata for package in packages], reporter)
     variables = request.declaration.variables if request.declaration is not None else {}
     env = environment_variables(base.config.env, prefix=options.prefix, variables=variables)
-    activation = plan_activation(plan, archives, prefix=options.prefix, env=env, mode=request.activation)
+    before = {**base.config.env, **env}
+    activation = plan_activation(plan, archives, prefix=options.prefix, env=before, mode=request.activation)
     for left in activation.activation.unresolved:
         reporter.message(f"note: `{left.path}` of `{left.package}` is left to an entrypoint: {left.reason}")
     if activation.entrypoint and request.base is None:
         reporter.warning("the entrypoint needs `/bin/sh`, which `scratch` does not have")
-    return Prepared(base, plan, archives, activation)
+    if activation.entrypoint and len(plan.layers) == budget:
+        # The entrypoint is a layer as well; what activates the environment does not depend on how packages are grouped.
+        plan = make_plan(packages, options=options, budget=budget - 1, compression=request.compression)
+    return Prepared(base, plan, archives, env, activation)
 
 
 def _check_scripts(request: BuildRequest, plan: Plan) -> None:
@@ -247,7 +249,7 @@ def _make_layers(plan: Plan, maker: LayerMaker, delivery: Delivery, *, uploads: 
 
 
 def _assemble(request: BuildRequest, prepared: Prepared, layers: list[Layer], maker: LayerMaker) -> Image:
-    declaration, activation = request.declaration, prepared.activation
+    activation = prepared.activation
     created = timestamp_text(prepared.plan.timestamp if request.epoch is None else request.epoch)
     image = add_layers(prepared.base, prepared.plan, layers, created=created)
     prefix = request.link_options.prefix
@@ -257,12 +259,10 @@ def _assemble(request: BuildRequest, prepared: Prepared, layers: list[Layer], ma
     entries = activation.entries(prefix)
     if entries:
         image = _append(image, maker.layer_of_entries(entries, title="entrypoint"), created, "entrypoint")
-    variables = declaration.variables if declaration is not None else {}
-    env = environment_variables(prepared.base.config.env, prefix=prefix, variables=variables)
     image = configure(
         image,
         request.container,
-        env={**env, **activation.activation.variables},
+        env={**prepared.env, **activation.activation.variables},
         removed=activation.activation.removed,
         wrapper=f"{prefix}/{ENTRYPOINT}" if entries else None,
     )

@@ -11,7 +11,6 @@ from docker_envs.environments.base import DEFAULT_PREFIX, Target
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
-from docker_envs.errors import InvalidInputError
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
 
 if TYPE_CHECKING:
@@ -77,19 +76,6 @@ class ActivationMode(StrEnum):
     ENV = "env"
     ENTRYPOINT = "entrypoint"
     NONE = "none"
-
-    @classmethod
-    def parse(cls, text: str) -> ActivationMode:
-        """Parse a mode.
-
-        Raises:
-            InvalidInputError: There is no such mode.
-        """
-        if text not in set(cls):
-            raise InvalidInputError(
-                f"unknown activation {text!r}", hint=f"use {', '.join(f'`{mode}`' for mode in cls)}"
-            )
-        return cls(text)
 
 
 @dataclass(frozen=True, slots=True)
