@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from docker_envs.transports.docker_archive import read_archive
+from docker_envs.transports.files.docker_archive import read_archive
 from docker_envs.validate import validate_image
 
 if TYPE_CHECKING:

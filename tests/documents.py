@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from docker_envs.conda import build_docker_environment
 from docker_envs.environments.conda.declarations.declaration import DEFAULT_CHANNEL
-from docker_envs.transports.docker_archive import write_archive
+from docker_envs.transports.files.docker_archive import write_archive
 from tests.images import make_image, named
 from tests.packages.build import PackageSpec, text, write_channel
 

@@ -15,7 +15,7 @@ from docker_envs.oci.descriptor import Descriptor, Platform
 from docker_envs.oci.image import Image, NamedImage, scratch
 from docker_envs.oci.layer import Layer
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.docker_archive import iter_archive, read_archive
+from docker_envs.transports.files.docker_archive import iter_archive, read_archive
 from tests.packages.build import File, tar_bytes
 
 if TYPE_CHECKING:

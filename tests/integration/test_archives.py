@@ -11,9 +11,9 @@ import pytest
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.oci import edit, media_types
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.docker_archive import read_archive, write_archive
-from docker_envs.transports.layout import read_layout, write_layout
-from docker_envs.transports.registry import RegistryClient
+from docker_envs.transports.files.docker_archive import read_archive, write_archive
+from docker_envs.transports.files.layout import read_layout, write_layout
+from docker_envs.transports.registry.client import RegistryClient
 from docker_envs.validate import validate_image
 from tests.base_image import CMD, ENV, LABELS
 from tests.images import flattened, make_layer, named

@@ -14,8 +14,8 @@ import pytest
 
 from docker_envs.oci.descriptor import Platform
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.layout import read_layout
-from docker_envs.transports.registry import RegistryClient
+from docker_envs.transports.files.layout import read_layout
+from docker_envs.transports.registry.client import RegistryClient
 from docker_envs.validate import validate_image
 from tests.base_image import CMD, ENV, HOST_ARCHITECTURE, LABELS
 from tests.builds import docker_envs, environment, read_image_file

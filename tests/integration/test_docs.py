@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.registry import RegistryClient, host_platform
+from docker_envs.transports.registry.client import RegistryClient, host_platform
 from tests.documents import SERVICES, base, examples, prepare_folder, use_channel
 
 if TYPE_CHECKING:

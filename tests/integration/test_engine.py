@@ -14,9 +14,9 @@ from docker_envs.errors import AuthenticationError, EngineError, NotFoundError, 
 from docker_envs.oci import edit
 from docker_envs.oci.descriptor import Platform
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.docker_archive import read_archive, write_archive
-from docker_envs.transports.engine import Engine as EngineClient
-from docker_envs.transports.layout import read_layout
+from docker_envs.transports.engine.client import Engine as EngineClient
+from docker_envs.transports.files.docker_archive import read_archive, write_archive
+from docker_envs.transports.files.layout import read_layout
 from docker_envs.validate import validate_image
 from tests.images import flattened, make_layer, named
 

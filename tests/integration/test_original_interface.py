@@ -11,7 +11,7 @@ from docker_envs.docker.client import load, pull, save
 from docker_envs.errors import NotFoundError
 from docker_envs.oci.reference import Reference
 from docker_envs.registry.client import pull_image
-from docker_envs.transports.registry import RegistryClient
+from docker_envs.transports.registry.client import RegistryClient
 from docker_envs.validate import validate_image
 from tests.base_image import CMD, ENV, LABELS
 from tests.images import flattened

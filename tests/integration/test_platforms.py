@@ -10,9 +10,9 @@ import pytest
 
 from docker_envs.oci.descriptor import Platform
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.docker_archive import read_archive
-from docker_envs.transports.layout import read_layout
-from docker_envs.transports.registry import RegistryClient
+from docker_envs.transports.files.docker_archive import read_archive
+from docker_envs.transports.files.layout import read_layout
+from docker_envs.transports.registry.client import RegistryClient
 from docker_envs.validate import validate_image
 from tests.base_image import ARCHITECTURES, HOST_ARCHITECTURE, INDEX
 from tests.builds import docker_envs

@@ -20,8 +20,8 @@ from docker_envs.oci import edit, media_types
 from docker_envs.oci.descriptor import Descriptor, Platform
 from docker_envs.oci.layer import file_layer
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.credentials import DockerCredentials
-from docker_envs.transports.registry import RegistryClient, host_platform
+from docker_envs.transports.authentication.credentials import DockerCredentials
+from docker_envs.transports.registry.client import RegistryClient, host_platform
 from docker_envs.validate import validate_image
 from tests.base_image import ENV, HOST_ARCHITECTURE, LABELS, BaseImage
 from tests.images import make_image
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PUSH_AND_HANG = """
 import io, os, sys, threading
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.registry import RegistryClient
+from docker_envs.transports.registry.client import RegistryClient
 from tests.images import make_image
 from tests.simulators.images import slow_layer
 layers = [slow_layer(bytes([number])) for number in range(4)]
@@ -280,7 +280,7 @@ from docker_envs.oci import media_types
 from docker_envs.oci.descriptor import Descriptor
 from docker_envs.oci.layer import file_layer
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.registry import RegistryClient
+from docker_envs.transports.registry.client import RegistryClient
 digest = Digest("{Digest.of(content)}")
 layer = file_layer(Descriptor(media_types.OCI_LAYER_TAR, digest, {len(content)}), digest, Path("{tmp_path}/blob"))
 assert RegistryClient().push_layer(layer, Reference.parse("{registry}/big:1")) == "uploaded"

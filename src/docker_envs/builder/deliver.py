@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from docker_envs.oci.layer import Layer
     from docker_envs.report import Reporter
     from docker_envs.streams import ByteSource
-    from docker_envs.transports.engine import Engine
+    from docker_envs.transports.engine.client import Engine
     from docker_envs.transports.http import HttpClient
-    from docker_envs.transports.registry import RegistryClient
+    from docker_envs.transports.registry.client import RegistryClient
 
 
 class Delivery:
@@ -51,7 +51,7 @@ class Delivery:
     @cached_property
     def registry(self) -> RegistryClient:
         """The registry client."""
-        from docker_envs.transports.registry import RegistryClient
+        from docker_envs.transports.registry.client import RegistryClient
 
         return RegistryClient(http=self.http, plain_http=self._plain_http, reporter=self._reporter)
 
@@ -62,7 +62,7 @@ class Delivery:
         Raises:
             EngineError: None answers.
         """
-        from docker_envs.transports.engine import Engine
+        from docker_envs.transports.engine.client import Engine
 
         return Engine(reporter=self._reporter)
 
@@ -102,13 +102,13 @@ class Delivery:
         here = parse_target_platform(None)
         size = sum({layer.digest: layer.size for image in named.images for layer in image.layers}.values())
         if destinations.archive is not None:
-            from docker_envs.transports.docker_archive import write_archive
+            from docker_envs.transports.files.docker_archive import write_archive
 
             task = self._reporter.start("write", str(destinations.archive), size)
             write_archive([named], destinations.archive, platform=here, task=task)
             task.finish()
         if destinations.layout is not None:
-            from docker_envs.transports.layout import write_layout
+            from docker_envs.transports.files.layout import write_layout
 
             task = self._reporter.start("write", str(destinations.layout), size)
             write_layout(destinations.layout, [named], task=task)

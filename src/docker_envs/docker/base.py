@@ -21,7 +21,7 @@ from docker_envs.oci.image import NamedImage
 from docker_envs.oci.layer import Layer
 from docker_envs.oci.reference import DEFAULT_TAG, Reference
 from docker_envs.transports.blobs import BlobStore
-from docker_envs.transports.docker_archive import read_archive, write_archive, write_archive_stream
+from docker_envs.transports.files.docker_archive import read_archive, write_archive, write_archive_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

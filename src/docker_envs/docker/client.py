@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docker_envs.oci.reference import DEFAULT_TAG, Reference
-from docker_envs.transports.engine import Engine
+from docker_envs.transports.engine.client import Engine
 
 if TYPE_CHECKING:
     import os

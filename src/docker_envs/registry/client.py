@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from docker_envs.docker.base import Image
 from docker_envs.oci.reference import DEFAULT_TAG, Reference
-from docker_envs.transports.registry import RegistryClient
+from docker_envs.transports.registry.client import RegistryClient
 
 
 def pull_image(name: str, tag: str = DEFAULT_TAG) -> Image:

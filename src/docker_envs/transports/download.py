@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from docker_envs.transports.credentials import Credentials
+from docker_envs.transports.authentication.credentials import Credentials
 from docker_envs.transports.fetch import ResumingReader, range_from
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from docker_envs.transports.layout import read_layout
+from docker_envs.transports.files.layout import read_layout
 from docker_envs.validate import validate_image
 from tests.builds import PATIENCE, docker_envs, environment, read_image_file
 from tests.images import flattened

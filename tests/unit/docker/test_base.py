@@ -10,7 +10,7 @@ import pytest
 
 from docker_envs.docker.base import Image
 from docker_envs.errors import BuildError, FormatError, InvalidInputError, InvalidReferenceError, StorageError
-from docker_envs.transports.docker_archive import iter_archive
+from docker_envs.transports.files.docker_archive import iter_archive
 from docker_envs.validate import validate_image
 from tests.images import flattened, make_image, named
 

@@ -7,7 +7,7 @@ import pytest
 from docker_envs.errors import InvalidReferenceError, NotFoundError
 from docker_envs.oci.reference import Reference
 from docker_envs.registry.client import pull_image
-from docker_envs.transports.registry import host_platform
+from docker_envs.transports.registry.client import host_platform
 from docker_envs.validate import validate_image
 from tests.images import flattened, make_image, read_blob
 from tests.simulators.registry import RegistrySimulator

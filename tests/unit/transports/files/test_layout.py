@@ -20,7 +20,7 @@ from docker_envs.fields import canonical_json
 from docker_envs.oci import media_types
 from docker_envs.oci.descriptor import Descriptor, Platform
 from docker_envs.oci.manifest import Index
-from docker_envs.transports.layout import read_layout, write_layout
+from docker_envs.transports.files.layout import read_layout, write_layout
 from docker_envs.validate import validate_image
 from tests.base_image import HOST_ARCHITECTURE
 from tests.images import AMD64, ARM64, flattened, foreign, make_image, make_layer, named, read_blob

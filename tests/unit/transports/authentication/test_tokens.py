@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker_envs.errors import AuthenticationError, FormatError
-from docker_envs.transports.auth import Authenticator, Challenge, Endpoint, parse_challenges
-from docker_envs.transports.credentials import Credentials
+from docker_envs.transports.authentication.credentials import Credentials
+from docker_envs.transports.authentication.tokens import Authenticator, Challenge, Endpoint, parse_challenges
 from docker_envs.transports.fetch import RetryRule
 from docker_envs.transports.http import HttpClient
 from tests.simulators.http_server import Answer, HttpSimulator, json_answer

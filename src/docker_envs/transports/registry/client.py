@@ -24,12 +24,12 @@ from docker_envs.oci.image import image_from_parts
 from docker_envs.oci.layer import Layer
 from docker_envs.oci.manifest import MAX_MANIFEST_SIZE, Index, Manifest, manifest_media_type
 from docker_envs.report import SILENT
-from docker_envs.transports.credentials import DockerCredentials
+from docker_envs.transports.authentication.credentials import DockerCredentials
 from docker_envs.transports.fetch import ResumingReader, RetryRule, range_from
 from docker_envs.transports.http import HttpClient
 from docker_envs.transports.parallel import run_parallel
-from docker_envs.transports.session import RegistrySession
-from docker_envs.transports.uploads import EXISTS, BlobUploader, Upload, check_content_digest
+from docker_envs.transports.registry.session import RegistrySession
+from docker_envs.transports.registry.uploads import EXISTS, BlobUploader, Upload, check_content_digest
 
 if TYPE_CHECKING:
     import threading
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from docker_envs.oci.reference import Reference
     from docker_envs.report import Reporter, Task
     from docker_envs.streams import ByteSource
-    from docker_envs.transports.credentials import CredentialSource
+    from docker_envs.transports.authentication.credentials import CredentialSource
     from docker_envs.transports.fetch import Fetcher, Response
-    from docker_envs.transports.session import Repository
+    from docker_envs.transports.registry.session import Repository
 
 #: Layers that are pushed at once.
 PUSH_WORKERS = 4

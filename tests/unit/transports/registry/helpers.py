@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from docker_envs.oci.manifest import Index
 from docker_envs.oci.reference import Reference
 from docker_envs.transports.fetch import RetryRule
-from docker_envs.transports.registry import RegistryClient
+from docker_envs.transports.registry.client import RegistryClient
 
 if TYPE_CHECKING:
     from docker_envs.oci.descriptor import Descriptor, Platform
     from docker_envs.oci.image import Image
     from docker_envs.oci.manifest import Manifest
-    from docker_envs.transports.credentials import Credentials
+    from docker_envs.transports.authentication.credentials import Credentials
     from tests.simulators.http_server import HttpSimulator
     from tests.simulators.registry import RegistrySimulator
 

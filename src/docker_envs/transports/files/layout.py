@@ -28,9 +28,9 @@ from docker_envs.oci.image import Image, NamedImage, image_from_parts
 from docker_envs.oci.layer import Layer
 from docker_envs.oci.manifest import MAX_MANIFEST_SIZE, Index, Manifest, is_image_manifest
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.archive_files import DirectoryFiles, ImageFiles, TarFiles, read_small_file
 from docker_envs.transports.blobs import BlobStore, atomic_file, storage_errors
-from docker_envs.transports.layout_content import (
+from docker_envs.transports.files.archive_files import DirectoryFiles, ImageFiles, TarFiles, read_small_file
+from docker_envs.transports.files.layout_content import (
     INDEX_FILE,
     LAYOUT_CONTENT,
     LAYOUT_FILE,

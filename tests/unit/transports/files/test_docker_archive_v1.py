@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker_envs.errors import FormatError
-from docker_envs.transports.docker_archive import read_archive
+from docker_envs.transports.files.docker_archive import read_archive
 from docker_envs.validate import validate_image
 from tests.images import flattened, layer_tar, members
 from tests.packages.build import File, tar_bytes
@@ -17,7 +17,7 @@ from tests.packages.build import File, tar_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HELLO_WORLD = Path(__file__).parents[4] / "shared/images/hello-world.tar"
+HELLO_WORLD = Path(__file__).parents[5] / "shared/images/hello-world.tar"
 FIRST = {"etc/layer": b"first\n", "etc/first": b"1"}
 SECOND = {"etc/layer": b"second\n", "etc/second": b"2"}
 

@@ -9,8 +9,8 @@ from docker_envs.errors import (
     TransportError,
 )
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.credentials import Credentials
-from docker_envs.transports.registry import RegistryClient
+from docker_envs.transports.authentication.credentials import Credentials
+from docker_envs.transports.registry.client import RegistryClient
 from tests.images import make_image
 from tests.simulators.http_server import Answer, HttpSimulator
 from tests.simulators.images import tiny_image, tiny_layer
@@ -18,7 +18,7 @@ from tests.simulators.images import tiny_image, tiny_layer
 if TYPE_CHECKING:
     from tests.simulators.registry import RegistrySimulator
 
-from tests.unit.transports.registry_helpers import Known, Recorder, client, name, store
+from tests.unit.transports.registry.helpers import Known, Recorder, client, name, store
 
 
 def test_layers_in_an_object_store_are_fetched_without_credentials(guarded: RegistrySimulator) -> None:

@@ -24,12 +24,12 @@ from docker_envs.oci.manifest import MAX_MANIFEST_SIZE, Index
 from docker_envs.oci.reference import Reference
 from docker_envs.paths import image_path
 from docker_envs.streams import CHUNK_SIZE
-from docker_envs.transports.archive_files import TarFiles, read_small_file
-from docker_envs.transports.archived_layers import ArchivedLayers
 from docker_envs.transports.blobs import atomic_file
-from docker_envs.transports.docker_archive_v1 import REPOSITORIES_FILE, read_v1_images
-from docker_envs.transports.layout import foreign_layer, read_layout_files
-from docker_envs.transports.layout_content import (
+from docker_envs.transports.files.archive_files import TarFiles, read_small_file
+from docker_envs.transports.files.archived_layers import ArchivedLayers
+from docker_envs.transports.files.docker_archive_v1 import REPOSITORIES_FILE, read_v1_images
+from docker_envs.transports.files.layout import foreign_layer, read_layout_files
+from docker_envs.transports.files.layout_content import (
     INDEX_FILE,
     LAYOUT_CONTENT,
     LAYOUT_FILE,

@@ -16,12 +16,12 @@ from urllib.parse import urlencode, urlsplit
 
 from docker_envs.errors import AuthenticationError, NotFoundError, TransportError
 from docker_envs.fields import Fields
-from docker_envs.transports.credentials import login_hint
+from docker_envs.transports.authentication.credentials import login_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from docker_envs.transports.credentials import Credentials, CredentialSource
+    from docker_envs.transports.authentication.credentials import Credentials, CredentialSource
     from docker_envs.transports.fetch import Fetcher
 
 #: The largest answer of a token server that is read, in bytes.

@@ -13,8 +13,8 @@ from urllib.parse import urljoin, urlsplit
 
 from docker_envs.errors import AuthenticationError, NotFoundError, TransportError
 from docker_envs.oci.reference import DOCKER_HUB, is_loopback
-from docker_envs.transports.auth import Authenticator, Endpoint
-from docker_envs.transports.credentials import login_hint
+from docker_envs.transports.authentication.credentials import login_hint
+from docker_envs.transports.authentication.tokens import Authenticator, Endpoint
 from docker_envs.transports.fetch import READ_TIMEOUT, error_detail
 from docker_envs.transports.http import check_redirect, origin
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from docker_envs.oci.reference import Reference
     from docker_envs.report import Reporter
-    from docker_envs.transports.credentials import CredentialSource
+    from docker_envs.transports.authentication.credentials import CredentialSource
     from docker_envs.transports.fetch import Body, Fetcher, Response
 
 _HUB_HOST = "registry-1.docker.io"

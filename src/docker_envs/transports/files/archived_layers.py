@@ -17,7 +17,7 @@ from docker_envs.streams import CHUNK_SIZE
 
 if TYPE_CHECKING:
     from docker_envs.streams import ByteSource
-    from docker_envs.transports.archive_files import ImageFiles
+    from docker_envs.transports.files.archive_files import ImageFiles
 
 _MEDIA_TYPES = {
     Compression.NONE: media_types.OCI_LAYER_TAR,

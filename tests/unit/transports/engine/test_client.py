@@ -11,7 +11,7 @@ import pytest
 
 from docker_envs.docker.client import load, pull, save
 from docker_envs.errors import EngineError
-from docker_envs.transports.engine import Engine
+from docker_envs.transports.engine.client import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

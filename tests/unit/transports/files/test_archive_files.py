@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docker_envs.errors import DockerEnvsError, FormatError, PathEscapeError, StorageError
-from docker_envs.transports import archive_files
-from docker_envs.transports.archive_files import DirectoryFiles, TarFiles, read_small_file
+from docker_envs.transports.files import archive_files
+from docker_envs.transports.files.archive_files import DirectoryFiles, TarFiles, read_small_file
 from tests.packages.build import Directory, File, Hardlink, Node, Symlink, tar_bytes
 from tests.unit.archive.entries import PATHS
 

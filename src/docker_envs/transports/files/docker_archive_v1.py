@@ -17,11 +17,11 @@ from docker_envs.oci.config import MAX_CONFIG_SIZE, ImageConfig
 from docker_envs.oci.image import Image, NamedImage
 from docker_envs.oci.manifest import MAX_MANIFEST_SIZE
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.archive_files import read_small_file
-from docker_envs.transports.archived_layers import ArchivedLayers
+from docker_envs.transports.files.archive_files import read_small_file
+from docker_envs.transports.files.archived_layers import ArchivedLayers
 
 if TYPE_CHECKING:
-    from docker_envs.transports.archive_files import ImageFiles
+    from docker_envs.transports.files.archive_files import ImageFiles
 
 REPOSITORIES_FILE = "repositories"
 

@@ -20,7 +20,7 @@ from tests.simulators.images import tiny_image, tiny_layer
 if TYPE_CHECKING:
     from tests.simulators.registry import RegistrySimulator
 
-from tests.unit.transports.registry_helpers import Recorder, client, name, store
+from tests.unit.transports.registry.helpers import Recorder, client, name, store
 
 
 def test_push_order_and_result(server: RegistrySimulator) -> None:

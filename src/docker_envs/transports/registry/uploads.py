@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from docker_envs.report import Task
     from docker_envs.streams import ByteSource
     from docker_envs.transports.fetch import Response, RetryRule
-    from docker_envs.transports.session import RegistrySession, Repository
+    from docker_envs.transports.registry.session import RegistrySession, Repository
 
 EXISTS = "exists"
 MOUNTED = "mounted"

@@ -17,7 +17,7 @@ from docker_envs.errors import AuthenticationError, DockerEnvsError, EngineError
 from docker_envs.report import SILENT, Reporter, Task
 from docker_envs.streams import CHUNK_SIZE
 from docker_envs.transports.blobs import atomic_file, storage_errors
-from docker_envs.transports.docker_archive import iter_archive, read_archive
+from docker_envs.transports.files.docker_archive import iter_archive, read_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

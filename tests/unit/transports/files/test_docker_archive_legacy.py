@@ -14,7 +14,7 @@ from docker_envs.archive.compression import CompressionSetting
 from docker_envs.errors import DigestMismatchError, FormatError
 from docker_envs.oci import media_types
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.docker_archive import read_archive
+from docker_envs.transports.files.docker_archive import read_archive
 from docker_envs.validate import validate_image
 from tests.images import flattened, layer_tar, make_layer, read_blob
 from tests.packages.build import Directory, File, Node, Symlink, tar_bytes
@@ -22,7 +22,7 @@ from tests.packages.build import Directory, File, Node, Symlink, tar_bytes
 if TYPE_CHECKING:
     from docker_envs.oci.image import Image
 
-HELLO_WORLD = Path(__file__).parents[4] / "shared/images/hello-world.tar"
+HELLO_WORLD = Path(__file__).parents[5] / "shared/images/hello-world.tar"
 FIRST = {"etc/layer": b"first\n", "etc/first": b"1"}
 SECOND = {"etc/layer": b"second\n", "etc/second": b"2"}
 

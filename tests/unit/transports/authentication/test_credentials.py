@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from docker_envs.errors import AuthenticationError, DockerEnvsError, FormatError, StorageError
-from docker_envs.transports.credentials import Credentials, DockerCredentials, ask_helper, default_config_path
+from docker_envs.transports.authentication.credentials import (
+    Credentials,
+    DockerCredentials,
+    ask_helper,
+    default_config_path,
+)
 
 SECRET = "s3cret:with:colons"
 USER = Credentials("user", SECRET)

@@ -21,7 +21,7 @@ from docker_envs.oci import media_types
 from docker_envs.oci.config import MAX_CONFIG_SIZE
 from docker_envs.oci.descriptor import Platform
 from docker_envs.oci.manifest import MAX_MANIFEST_SIZE
-from docker_envs.transports.registry import host_platform
+from docker_envs.transports.registry.client import host_platform
 from tests.images import AMD64, ARM64, make_image
 from tests.simulators.http_server import Answer, HttpSimulator, json_answer, refusal
 from tests.simulators.images import tiny_image, tiny_layer
@@ -29,7 +29,7 @@ from tests.simulators.images import tiny_image, tiny_layer
 if TYPE_CHECKING:
     from tests.simulators.registry import RegistrySimulator
 
-from tests.unit.transports.registry_helpers import child, client, name, store, store_index
+from tests.unit.transports.registry.helpers import child, client, name, store, store_index
 
 
 def test_pull_is_lazy_and_exact(server: RegistrySimulator) -> None:

@@ -19,7 +19,7 @@ from docker_envs.errors import VerificationError as NotVerifiedError
 from docker_envs.oci import edit
 from docker_envs.oci.image import NamedImage
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.docker_archive import read_archive, write_archive
+from docker_envs.transports.files.docker_archive import read_archive, write_archive
 from docker_envs.validate import validate_image
 from tests.images import (
     ARM64,
@@ -36,7 +36,7 @@ from tests.images import (
 )
 from tests.packages.build import File, tar_bytes
 
-HELLO_WORLD = Path(__file__).parents[4] / "shared/images/hello-world.tar"
+HELLO_WORLD = Path(__file__).parents[5] / "shared/images/hello-world.tar"
 FIRST = {"etc/layer": b"first\n", "etc/first": b"1"}
 SECOND = {"etc/layer": b"second\n", "etc/second": b"2"}
 

@@ -1,0 +1,1 @@
+"""Who we are to registries: credentials, challenges and tokens."""

@@ -1,0 +1,1 @@
+"""Registries that speak the distribution API."""
