@@ -37,13 +37,13 @@ def make_layer(contents: Mapping[str, bytes], compression: CompressionSetting | 
         media_types.OCI_LAYER_GZIP if compression is None else f"{media_types.OCI_LAYER_TAR}+{compression.kind.value}"
     )
     kind = kind.removesuffix("+none")
-    return Layer(Descriptor(kind, facts.digest, facts.size), facts.diff_id, partial(io.BytesIO, out.getvalue()))
+    return Layer(Descriptor(kind, facts.digest, facts.size), partial(io.BytesIO, out.getvalue()), diff_id=facts.diff_id)
 
 
 def foreign(layer: Layer) -> Layer:
     """The layer as one that only its publisher distributes, and that nobody can open."""
     kind = media_types.to_oci(media_types.DOCKER_LAYER_FOREIGN)
-    return Layer(Descriptor(kind, layer.digest, layer.size, urls=(URL,)), layer.diff_id, layer.opener)
+    return Layer(Descriptor(kind, layer.digest, layer.size, urls=(URL,)), layer.opener, diff_id=layer.diff_id)
 
 
 def make_image(*layers: Mapping[str, bytes] | Layer, platform: Platform = AMD64, docker: bool = False) -> Image:

@@ -12,7 +12,8 @@ from docker_envs.archive.compression import CompressionSetting
 from docker_envs.oci import edit, media_types
 from docker_envs.oci.reference import Reference
 from docker_envs.transports.files.docker_archive import read_archive, write_archive
-from docker_envs.transports.files.layout import read_layout, write_layout
+from docker_envs.transports.files.layout import read_layout
+from docker_envs.transports.files.layout_writing import write_layout
 from docker_envs.transports.registry.client import RegistryClient
 from docker_envs.validate import validate_image
 from tests.base_image import CMD, ENV, LABELS

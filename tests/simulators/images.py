@@ -45,4 +45,4 @@ class _SlowStream(io.RawIOBase):
 def slow_layer(filler: bytes) -> Layer:
     """A layer that takes more than a day to read."""
     descriptor = Descriptor(media_types.OCI_LAYER_TAR, Digest.of(filler), 1 << 30)
-    return Layer(descriptor, Digest.of(filler), partial(_SlowStream, filler))
+    return Layer(descriptor, partial(_SlowStream, filler), diff_id=Digest.of(filler))

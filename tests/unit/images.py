@@ -31,7 +31,7 @@ def make_layer(*entries: Entry, compression: Compression = Compression.GZIP) -> 
     facts = write_layer(entries, out, source="test", compression=CompressionSetting(compression))
     blob = out.getvalue()
     return Layer(
-        Descriptor(MEDIA_TYPES[compression], facts.digest, facts.size), facts.diff_id, lambda: io.BytesIO(blob)
+        Descriptor(MEDIA_TYPES[compression], facts.digest, facts.size), lambda: io.BytesIO(blob), diff_id=facts.diff_id
     )
 
 

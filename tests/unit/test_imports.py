@@ -17,6 +17,7 @@ PACKAGE = "docker_envs"
 FLOORS = (
     ("", "version", "errors", "streams", "digest", "fields", "paths", "report", "archive", "oci", "validate"),
     ("transports",),
+    ("images",),
     ("environments",),
     ("planner",),
     ("builder",),

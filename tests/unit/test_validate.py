@@ -26,7 +26,7 @@ GOOD = make_image(text_layer("a"), text_layer("b"))
 
 def plain_layer(tar: bytes) -> Layer:
     descriptor = Descriptor(media_types.OCI_LAYER_TAR, Digest.of(tar), len(tar))
-    return Layer(descriptor, Digest.of(tar), lambda: io.BytesIO(tar))
+    return Layer(descriptor, lambda: io.BytesIO(tar), diff_id=Digest.of(tar))
 
 
 def with_manifest(config: Descriptor) -> Image:

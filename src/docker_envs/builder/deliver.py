@@ -108,7 +108,7 @@ class Delivery:
             write_archive([named], destinations.archive, platform=here, task=task)
             task.finish()
         if destinations.layout is not None:
-            from docker_envs.transports.files.layout import write_layout
+            from docker_envs.transports.files.layout_writing import write_layout
 
             task = self._reporter.start("write", str(destinations.layout), size)
             write_layout(destinations.layout, [named], task=task)

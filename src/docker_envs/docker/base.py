@@ -178,7 +178,9 @@ class _TemporaryStore:
     def layer(self, facts: LayerFacts) -> Layer:
         descriptor = Descriptor(media_types.OCI_LAYER_GZIP, facts.digest, facts.size)
         # The opener's hold on the store is what keeps the blob on disk.
-        return Layer(descriptor, facts.diff_id, partial(self._open, facts), host_path=self.blobs.path(facts.digest))
+        return Layer(
+            descriptor, partial(self._open, facts), host_path=self.blobs.path(facts.digest), diff_id=facts.diff_id
+        )
 
     def _open(self, facts: LayerFacts) -> BinaryIO:
         return self.blobs.path(facts.digest).open("rb")

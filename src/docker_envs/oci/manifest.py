@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from docker_envs.digest import Digest
@@ -16,7 +17,7 @@ from docker_envs.oci import media_types
 from docker_envs.oci.descriptor import Descriptor, Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 #: The largest manifest or index that is read, in bytes (distribution-spec asks registries for at least 4 MiB).
 MAX_MANIFEST_SIZE = 8 << 20
@@ -105,6 +106,7 @@ class Index:
     media_type: str
     manifests: tuple[Descriptor, ...]
     annotations: dict[str, str]
+    document: dict[str, Any]
 
     @classmethod
     def parse(cls, raw: bytes, *, source: str, media_type: str | None = None) -> Index:
@@ -118,20 +120,25 @@ class Index:
         if kind not in media_types.INDEXES:
             raise FormatError(source, f"expected an image index, got media type `{kind}`")
         manifests = tuple(Descriptor.from_fields(manifest) for manifest in fields.objects("manifests"))
-        return cls(raw, kind, manifests, fields.string_map("annotations"))
+        return cls(raw, kind, manifests, fields.string_map("annotations"), fields.document)
 
     @classmethod
-    def make(cls, manifests: Iterable[Descriptor], *, annotations: dict[str, str] | None = None) -> Index:
-        """An OCI index in canonical bytes."""
+    def make(
+        cls,
+        manifests: Iterable[Descriptor],
+        *,
+        media_type: str = media_types.OCI_INDEX,
+        template: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Index:
+        """An index in canonical bytes; annotations and unknown fields are taken over from `template`."""
         manifests = tuple(manifests)
         document: dict[str, Any] = {
+            **template,
             "schemaVersion": 2,
-            "mediaType": media_types.OCI_INDEX,
+            "mediaType": media_type,
             "manifests": [manifest.to_json() for manifest in manifests],
         }
-        if annotations:
-            document["annotations"] = annotations
-        return cls(canonical_json(document), media_types.OCI_INDEX, manifests, annotations or {})
+        return cls(canonical_json(document), media_type, manifests, document.get("annotations", {}), document)
 
     @cached_property
     def descriptor(self) -> Descriptor:

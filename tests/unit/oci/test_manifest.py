@@ -164,7 +164,7 @@ def test_index_keeps_its_bytes_and_writes_canonical_ones() -> None:
     raw = encode({"manifests": [item("linux/amd64", 1)], "annotations": {"a": "b"}})
     received = Index.parse(raw, source="url")
     assert received.descriptor == Descriptor(media_types.OCI_INDEX, Digest.of(raw), len(raw))
-    made = Index.make(received.manifests, annotations=received.annotations)
+    made = Index.make(received.manifests, template=received.document)
     assert json.loads(made.raw) == {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, **json.loads(raw)}
     assert Index.parse(made.raw, source="test") == made
 

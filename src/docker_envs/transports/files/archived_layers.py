@@ -44,7 +44,7 @@ class ArchivedLayers:
         kind = self._compression(path)
         digest = diff_id if kind is Compression.NONE else self._digest(path)
         descriptor = Descriptor(_MEDIA_TYPES[kind], digest, self.files.size(path))
-        return Layer(descriptor, diff_id, partial(self.files.open, path), host_path=self.files.host_path(path))
+        return Layer(descriptor, partial(self.files.open, path), host_path=self.files.host_path(path), diff_id=diff_id)
 
     def diff_id(self, path: str) -> Digest:
         """The digest of the uncompressed layer in a member, by reading it.

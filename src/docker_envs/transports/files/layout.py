@@ -1,4 +1,4 @@
-"""OCI image layouts: directories, and the tar files that hold one.
+"""OCI image layouts, read from a directory or from the tar that holds one.
 
 Spec: OCI image-spec 1.1, image-layout.md; annotations.md, "Pre-Defined Annotation Keys".
 """
@@ -6,55 +6,36 @@ Spec: OCI image-spec 1.1, image-layout.md; annotations.md, "Pre-Defined Annotati
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import shutil
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from docker_envs.digest import Digest, VerifyingReader
-from docker_envs.errors import (
-    FormatError,
-    InvalidInputError,
-    InvalidReferenceError,
-    NotFoundError,
-    SizeMismatchError,
-)
-from docker_envs.fields import Fields, canonical_json
+from docker_envs.digest import VerifyingReader
+from docker_envs.errors import FormatError, InvalidReferenceError, NotFoundError, SizeMismatchError
+from docker_envs.fields import Fields
 from docker_envs.oci import media_types
-from docker_envs.oci.config import MAX_CONFIG_SIZE, ImageConfig
-from docker_envs.oci.image import Image, NamedImage, image_from_parts
-from docker_envs.oci.layer import Layer
-from docker_envs.oci.manifest import MAX_MANIFEST_SIZE, Index, Manifest, is_image_manifest
+from docker_envs.oci.artifact import MAX_DEPTH, Artifact, Links, NamedArtifact
+from docker_envs.oci.blob import Blob
+from docker_envs.oci.image import NamedImage
+from docker_envs.oci.manifest import MAX_MANIFEST_SIZE, Index
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.blobs import BlobStore, atomic_file, storage_errors
 from docker_envs.transports.files.archive_files import DirectoryFiles, ImageFiles, TarFiles, read_small_file
 from docker_envs.transports.files.layout_content import (
     INDEX_FILE,
-    LAYOUT_CONTENT,
     LAYOUT_FILE,
     NAME_ANNOTATION,
     REF_NAME_ANNOTATION,
-    Blob,
     blob_path,
-    image_blobs,
-    index_entries,
-    layout_images,
-    merge_images,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable
     from pathlib import Path
     from typing import NoReturn
 
-    from docker_envs.fields import JsonObject
+    from docker_envs.digest import Digest
     from docker_envs.oci.descriptor import Descriptor, Platform
-    from docker_envs.report import Task
-
-_MAX_DEPTH = 8
-_CONFIGS = frozenset({media_types.OCI_CONFIG, media_types.DOCKER_CONFIG})
+    from docker_envs.streams import ByteSource
 
 
 def read_layout(path: Path, *, reference: str | None = None, platform: Platform | None = None) -> list[NamedImage]:
@@ -70,26 +51,12 @@ def read_layout(path: Path, *, reference: str | None = None, platform: Platform 
         VerificationError: A manifest or config differs from its digest.
         NotFoundError: It has no such image.
     """
-    files = DirectoryFiles(path) if path.is_dir() else TarFiles(path)
-    return read_layout_files(files, reference=reference, platform=platform)
-
-
-def read_layout_files(
-    files: ImageFiles, *, reference: str | None = None, platform: Platform | None = None
-) -> list[NamedImage]:
-    """Like `read_layout`, from files that are open already."""
-    _check_version(files)
-    index = Index.parse(read_small_file(files, INDEX_FILE, MAX_MANIFEST_SIZE), source=f"{files.source}: {INDEX_FILE}")
-    entries = [entry for entry in index.manifests if reference is None or reference in _names(entry)]
-    if not entries:
-        known = sorted({name for entry in index.manifests for name in _names(entry)})
-        hint = f"it has {', '.join(f'`{name}`' for name in known)}" if known else None
-        raise NotFoundError(f"{files.source}: no image {f'`{reference}`' if reference else 'at all'}", hint=hint)
+    files = open_layout_files(path)
     others: set[str] = set()
     found = [
-        NamedImage(image, _references(entry))
-        for entry in entries
-        for image in _Reader(files, platform, others).images(entry)
+        NamedImage(each.image(), named.references)
+        for named in read_artifacts(files, reference=reference)
+        for each in _serving(named.artifact, platform, others)
     ]
     if not found:
         hint = f"it has {', '.join(sorted(others))}" if others else None
@@ -97,7 +64,80 @@ def read_layout_files(
     return merge_images(found)
 
 
-def _check_version(files: ImageFiles) -> None:
+def merge_images(images: list[NamedImage]) -> list[NamedImage]:
+    """The same images with each manifest once, under all its names."""
+    merged: dict[Digest, NamedImage] = {}
+    for named in images:
+        known = merged.get(named.image.digest, named)
+        references = tuple(dict.fromkeys((*known.references, *named.references)))
+        merged[named.image.digest] = replace(known, references=references)
+    return list(merged.values())
+
+
+def _serving(artifact: Artifact, platform: Platform | None, others: set[str]) -> list[Artifact]:
+    """The images that an entry of `index.json` leads to; with a platform only the one that serves it best."""
+    images = artifact.images()
+    if platform is None:
+        return images
+    serving = []
+    for image in images:
+        own = image.descriptor.platform or image.config.platform
+        if platform.accepts(own):
+            serving.append((own != platform, image))
+        else:
+            others.add(str(own))
+    return [image for _, image in sorted(serving, key=lambda pair: pair[0])[:1]]
+
+
+def open_layout_files(path: Path) -> ImageFiles:
+    """The files of a layout that is a directory or a tar.
+
+    Raises:
+        FormatError: It is neither.
+        StorageError: It cannot be read.
+    """
+    return DirectoryFiles(path) if path.is_dir() else TarFiles(path)
+
+
+def read_artifacts(files: ImageFiles, *, reference: str | None = None) -> list[NamedArtifact]:
+    """What the entries of `index.json` name, one for each entry, of any media type; blobs are not read.
+
+    What an index names and is not there is passed over: engines save an index whole, but only the platforms they have.
+
+    Args:
+        files: Those of the layout.
+        reference: Only entries of this name: what `ref.name` says, a full name, or a digest.
+
+    Raises:
+        FormatError: It is no layout, or something in it is damaged or missing.
+        VerificationError: A document differs from its digest.
+        NotFoundError: It has no such entry.
+    """
+    check_version(files)
+    entries = read_index(files).manifests
+    wanted = [entry for entry in entries if reference is None or reference in _names(entry)]
+    if not wanted:
+        known = sorted({name for entry in entries for name in _names(entry) if name != entry.digest})
+        hint = f"it has {', '.join(f'`{name}`' for name in known)}" if known else None
+        raise NotFoundError(f"{files.source}: no image {f'`{reference}`' if reference else 'at all'}", hint=hint)
+    return [NamedArtifact(_read_artifact(files, entry), _references(entry)) for entry in wanted]
+
+
+def read_index(files: ImageFiles) -> Index:
+    """`index.json` of a layout.
+
+    Raises:
+        FormatError: It is missing or damaged.
+    """
+    return Index.parse(read_small_file(files, INDEX_FILE, MAX_MANIFEST_SIZE), source=f"{files.source}: {INDEX_FILE}")
+
+
+def check_version(files: ImageFiles) -> None:
+    """Look at the file that says that this is a layout.
+
+    Raises:
+        FormatError: It is missing, or names another version.
+    """
     if not files.has(LAYOUT_FILE):
         raise FormatError(files.source, f"no OCI image layout: `{LAYOUT_FILE}` is missing")
     fields = Fields.parse(read_small_file(files, LAYOUT_FILE, 1 << 16), source=f"{files.source}: {LAYOUT_FILE}")
@@ -107,7 +147,7 @@ def _check_version(files: ImageFiles) -> None:
 
 def _names(entry: Descriptor) -> set[str]:
     references = _references(entry)
-    names = {entry.annotations.get(REF_NAME_ANNOTATION), entry.annotations.get(NAME_ANNOTATION)}
+    names = {entry.annotations.get(REF_NAME_ANNOTATION), entry.annotations.get(NAME_ANNOTATION), str(entry.digest)}
     return {*filter(None, names), *map(str, references), *(reference.familiar for reference in references)}
 
 
@@ -122,60 +162,34 @@ def _references(entry: Descriptor) -> tuple[Reference, ...]:
     return ()
 
 
-@dataclass
-class _Reader:
-    files: ImageFiles
-    platform: Platform | None
-    others: set[str]
-    seen: set[Digest] = field(default_factory=set)
-
-    def images(self, entry: Descriptor) -> list[Image]:
-        """The images that an entry of `index.json` leads to; with a platform only the one that serves it best."""
-        images = [image for image in self._iter(entry, depth=0) if self._serves(image.platform)]
-        if self.platform is None:
-            return images
-        return sorted(images, key=lambda image: image.platform != self.platform)[:1]
-
-    def _serves(self, platform: Platform | None) -> bool:
-        if self.platform is None or platform is None or self.platform.accepts(platform):
-            return True
-        self.others.add(str(platform))
-        return False
-
-    def _iter(self, descriptor: Descriptor, depth: int) -> Iterator[Image]:
-        if descriptor.digest in self.seen or not self._serves(descriptor.platform):
-            return
-        self.seen.add(descriptor.digest)
-        source = f"{self.files.source}: {blob_path(descriptor.digest)}"
-        if descriptor.media_type in media_types.INDEXES:
-            if depth == _MAX_DEPTH:
-                raise FormatError(source, f"more than {_MAX_DEPTH} indexes inside one another")
-            index = Index.parse(self._blob(descriptor), source=source, media_type=descriptor.media_type)
-            for child in index.manifests:
-                # Engines save an index whole, but only the platforms that they have.
-                if self.files.has(blob_path(child.digest)):
-                    yield from self._iter(child, depth + 1)
-        elif is_image_manifest(descriptor):
-            manifest = Manifest.parse(self._blob(descriptor), source=source, media_type=descriptor.media_type)
-            if manifest.config.media_type in _CONFIGS:
-                config = ImageConfig.parse(
-                    self._blob(manifest.config, MAX_CONFIG_SIZE),
-                    source=f"{self.files.source}: {blob_path(manifest.config.digest)}",
-                )
-                yield image_from_parts(manifest, config, partial(layer_from_files, self.files), source=source)
-
-    def _blob(self, descriptor: Descriptor, limit: int = MAX_MANIFEST_SIZE) -> bytes:
-        path = blob_path(descriptor.digest)
-        source = f"{self.files.source}: {path}"
-        if descriptor.size > limit:
-            raise FormatError(source, f"has {descriptor.size:,} bytes, more than the limit of {limit:,}")
-        stream = self.files.open(path)
-        with VerifyingReader(stream, source=source, digest=descriptor.digest, size=descriptor.size) as blob:
-            return blob.read()
+def _read_artifact(files: ImageFiles, descriptor: Descriptor, depth: int = 0) -> Artifact:
+    source = f"{files.source}: {blob_path(descriptor.digest)}"
+    if depth > MAX_DEPTH:
+        raise FormatError(source, f"more than {MAX_DEPTH} indexes inside one another")
+    raw = _read_document(files, descriptor)
+    links, media_type = Links.parse(raw, source=source, media_type=descriptor.media_type)
+    return Artifact(
+        descriptor.with_media_type(media_type),
+        raw,
+        tuple(blob_from_files(files, blob) for blob in links.blobs),
+        tuple(
+            _read_artifact(files, child, depth + 1) for child in links.documents if files.has(blob_path(child.digest))
+        ),
+        source,
+    )
 
 
-def layer_from_files(files: ImageFiles, descriptor: Descriptor, diff_id: Digest) -> Layer:
-    """A layer whose blob is in a layout.
+def _read_document(files: ImageFiles, descriptor: Descriptor) -> bytes:
+    path = blob_path(descriptor.digest)
+    source = f"{files.source}: {path}"
+    if descriptor.size > MAX_MANIFEST_SIZE:
+        raise FormatError(source, f"has {descriptor.size:,} bytes, more than the limit of {MAX_MANIFEST_SIZE:,}")
+    with VerifyingReader(files.open(path), source=source, digest=descriptor.digest, size=descriptor.size) as document:
+        return document.read()
+
+
+def blob_from_files(files: ImageFiles, descriptor: Descriptor) -> Blob:
+    """A blob that is in a layout.
 
     Raises:
         FormatError: It is not there, and no foreign layer either.
@@ -183,118 +197,17 @@ def layer_from_files(files: ImageFiles, descriptor: Descriptor, diff_id: Digest)
     """
     path = blob_path(descriptor.digest)
     if media_types.is_foreign(descriptor.media_type) and not files.has(path):
-        return foreign_layer(descriptor, diff_id, files.source)
+        return Blob(descriptor, refuse_foreign(descriptor, files.source))
     if (actual := files.size(path)) != descriptor.size:
         raise SizeMismatchError(f"{files.source}: {path}", expected=descriptor.size, actual=actual)
-    return Layer(descriptor, diff_id, partial(files.open, path), host_path=files.host_path(path))
+    return Blob(descriptor, partial(files.open, path), host_path=files.host_path(path))
 
 
-def foreign_layer(descriptor: Descriptor, diff_id: Digest, source: str) -> Layer:
-    """A layer that was left out because its publisher does not let others distribute it; it cannot be opened."""
+def refuse_foreign(descriptor: Descriptor, source: str) -> Callable[[], ByteSource]:
+    """The opener of a layer that was left out because its publisher does not let others distribute it."""
 
     def refuse() -> NoReturn:
         hint = f"it may be had from {descriptor.urls[0]}" if descriptor.urls else None
         raise NotFoundError(f"{source}: foreign layer {descriptor.digest.short} is not included", hint=hint)
 
-    return Layer(descriptor, diff_id, refuse)
-
-
-def write_layout(path: Path, images: Sequence[NamedImage], *, task: Task | None = None) -> None:
-    """Write images into a directory, which is made, or is a layout already and keeps what it has.
-
-    Blobs are added first and `index.json` is replaced last, by one rename. An entry with the same `ref.name` (the tag)
-    gives way. Manifests in Docker's format become OCI's. If anything fails, the directory is as it was before. Writers
-    wait for one another. `task` is told of every byte, written or there already.
-
-    Raises:
-        InvalidInputError: Two of the images have the same tag, or the directory holds something else.
-        VerificationError: A blob is not what its descriptor says.
-        StorageError: The directory cannot be written.
-    """
-    images = layout_images(images)
-    entries = index_entries(images)
-    _check_tags(entries, path)
-    with storage_errors("write", path):
-        is_new = not path.exists()
-        path.mkdir(parents=True, exist_ok=True)
-        with _locked(path):
-            if is_empty := not any(path.iterdir()):
-                document: JsonObject = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX}
-            else:
-                document = _existing_index(path)
-            added: list[Path] = []
-            try:
-                _add_blobs(BlobStore(path), image_blobs(images), added, task)
-                _write_file(path / LAYOUT_FILE, LAYOUT_CONTENT)
-                _write_file(path / INDEX_FILE, canonical_json(_merged_index(document, entries)))
-            except BaseException:
-                for blob in added:
-                    blob.unlink(missing_ok=True)
-                if is_empty:
-                    _clear(path, itself=is_new)
-                raise
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _check_tags(entries: Sequence[Descriptor], path: Path) -> None:
-    tags = [tag for entry in entries if (tag := entry.annotations.get(REF_NAME_ANNOTATION))]
-    if repeated := next((tag for tag in tags if tags.count(tag) > 1), None):
-        raise InvalidInputError(
-            f"two images are to be called `{repeated}` in the layout `{path}`", hint="give them different tags"
-        )
-
-
-def _existing_index(path: Path) -> JsonObject:
-    files = DirectoryFiles(path)
-    if not files.has(LAYOUT_FILE):
-        raise InvalidInputError(
-            f"`{path}` is neither empty nor an OCI image layout", hint="choose a new directory, or one of a layout"
-        )
-    _check_version(files)
-    raw = read_small_file(files, INDEX_FILE, MAX_MANIFEST_SIZE)
-    Index.parse(raw, source=f"{path}: {INDEX_FILE}")
-    return Fields.parse(raw, source=f"{path}: {INDEX_FILE}").document
-
-
-def _merged_index(document: JsonObject, entries: Sequence[Descriptor]) -> JsonObject:
-    names = {_key(entry.to_json()) for entry in entries}
-    kept = [entry for entry in document.get("manifests") or () if _key(entry) not in names]
-    return {**document, "manifests": [*kept, *(entry.to_json() for entry in entries)]}
-
-
-def _key(entry: JsonObject) -> str:
-    """What an entry is found by: its name, or the digest of one without."""
-    name: str | None = (entry.get("annotations") or {}).get(REF_NAME_ANNOTATION)
-    return name or str(entry["digest"])
-
-
-def _add_blobs(store: BlobStore, blobs: Iterable[Blob], added: list[Path], task: Task | None) -> None:
-    for blob in blobs:
-        if not store.has(blob.digest):
-            with blob.open() as stream:
-                source = f"blob {blob.digest.short}"
-                added.append(store.add(blob.digest, stream, source=source, size=blob.size))
-        if task is not None:
-            task.advance(blob.size)
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    with atomic_file(path) as file:
-        file.write(content)
-
-
-def _clear(path: Path, *, itself: bool) -> None:
-    if itself:
-        shutil.rmtree(path, ignore_errors=True)
-        return
-    shutil.rmtree(path / "blobs", ignore_errors=True)
-    (path / LAYOUT_FILE).unlink(missing_ok=True)
+    return refuse

@@ -235,7 +235,7 @@ class RegistryClient:
             return response.status == 200 and _content_digest(response) == digest
 
     def _layer(self, reference: Reference, descriptor: Descriptor, diff_id: Digest) -> Layer:
-        return Layer(descriptor, diff_id, partial(self._open_blob, reference, descriptor), origin=reference)
+        return Layer(descriptor, partial(self._open_blob, reference, descriptor), reference, diff_id=diff_id)
 
     def _open_blob(self, reference: Reference, descriptor: Descriptor) -> ByteSource:
         if media_types.is_foreign(descriptor.media_type) and descriptor.urls:

@@ -20,7 +20,8 @@ from docker_envs.fields import canonical_json
 from docker_envs.oci import media_types
 from docker_envs.oci.descriptor import Descriptor, Platform
 from docker_envs.oci.manifest import Index
-from docker_envs.transports.files.layout import read_layout, write_layout
+from docker_envs.transports.files.layout import read_layout
+from docker_envs.transports.files.layout_writing import write_layout
 from docker_envs.validate import validate_image
 from tests.base_image import HOST_ARCHITECTURE
 from tests.images import AMD64, ARM64, flattened, foreign, make_image, make_layer, named, read_blob
@@ -231,7 +232,7 @@ def test_layers_are_verified_when_they_are_opened(made: HandMade) -> None:
         pytest.param(
             lambda root: (root / "blobs/sha256" / ONE.config.digest.hex).write_bytes(b" " * len(ONE.config.raw)),
             DigestMismatchError,
-            f"blobs/sha256/{ONE.config.digest.hex}: wrong digest",
+            "config: wrong digest",
             id="config changed",
         ),
         pytest.param(

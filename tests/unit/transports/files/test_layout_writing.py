@@ -20,7 +20,8 @@ from docker_envs.errors import (
 )
 from docker_envs.oci import media_types
 from docker_envs.transports.files.docker_archive import write_archive
-from docker_envs.transports.files.layout import read_layout, write_layout
+from docker_envs.transports.files.layout import read_layout
+from docker_envs.transports.files.layout_writing import write_layout
 from docker_envs.validate import validate_image
 from tests.images import make_image, make_layer, named
 
