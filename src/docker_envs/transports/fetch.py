@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
-from docker_envs.errors import AuthenticationError, NotFoundError, TransportError
+from docker_envs.errors import AuthenticationError, NotFoundError, TransportError, VerificationError
 from docker_envs.streams import CHUNK_SIZE, ByteSource
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Container, Mapping
 
 T = TypeVar("T")
@@ -29,7 +30,16 @@ READ_TIMEOUT = 60.0
 MAX_ERROR_SIZE = 1 << 16
 
 _MAX_DETAIL_LENGTH = 400
-_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+# 499 is what proxies, and registries behind them, answer when the connection between the two broke.
+_TRANSIENT_REFUSALS = frozenset({408, 425, 429, 499})
+# Not implemented, HTTP version not supported, network authentication required.
+_FINAL_FAILURES = frozenset({501, 505, 511})
+# How often a wait looks whether it shall end, in seconds.
+_WATCH_INTERVAL = 0.2
+# What is read at once: at first, and at least after breaks, in bytes.
+_LARGEST_PIECE, _SMALLEST_PIECE = 1 << 20, 1 << 8
+# RFC 9110, section 14.4.
+_CONTENT_RANGE = re.compile(r"bytes\s+([0-9]{1,19})-", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,67 +110,136 @@ class Fetcher(Protocol):
     def open(self, url: str, *, headers: Mapping[str, str] | None = None) -> Response:
         """GET something that must be there; see `request`."""
 
+    def name_host(self, host: str, *, insecure: bool = False) -> None:
+        """Learn that the user named a host.
+
+        Args:
+            host: `host:port`, or `host` with the usual port. Servers may send us there, wherever it is.
+            insecure: Its certificate is not checked.
+        """
+
+    def check_target(self, source: str, target: str) -> None:
+        """Refuse to be sent from one URL to another, as redirects, locations of uploads and token servers do.
+
+        Args:
+            source: URL of who sends us.
+            target: Absolute URL of where to.
+
+        Raises:
+            TransportError: It leaves TLS, or leads to this machine or to a private network, from outside of that.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class RetryRule:
     """Tries again what failed with a transient error, with exponential backoff and full jitter.
 
     Attributes:
-        attempts: How often in all.
+        attempts: How often in all, without progress.
         first_delay: Upper end of the first wait, in seconds; it doubles each time.
         longest_delay: Upper end of every wait that the server did not ask for, in seconds.
-        patience: Seconds to wait in all; a server that asks for more ends the attempts.
+        patience: Seconds to wait in all, without progress; a server that asks for more ends the attempts.
+        deadline: Seconds without progress, attempts included, after which nothing is tried again.
         sleep: Waits for seconds.
         jitter: Gives a number from 0 to 1.
+        clock: Monotonic seconds.
     """
 
     attempts: int = 6
     first_delay: float = 0.5
     longest_delay: float = 20.0
     patience: float = 120.0
+    deadline: float = 600.0
     sleep: Callable[[float], object] = field(default=time.sleep, repr=False)
     jitter: Callable[[], float] = field(default=random.random, repr=False)
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
-    def run(self, action: Callable[[], T]) -> T:
+    def run(
+        self,
+        action: Callable[[], T],
+        *,
+        progress: Callable[[], int] = lambda: 0,
+        cancelled: threading.Event | None = None,
+    ) -> T:
         """The result of `action`, called until it works or the rule is exhausted.
+
+        Args:
+            action: What to try.
+            progress: A count of what is done for good. When it grew, attempts, waits and time are counted anew.
+            cancelled: When set, nothing is tried again.
 
         Raises:
             TransportError: The last error.
         """
-        waited = 0.0
-        for attempt in range(1, self.attempts + 1):
+        attempt, waited, since, reached = 0, 0.0, self.clock(), progress()
+        while True:
             try:
                 return action()
             except TransportError as error:
+                if (count := progress()) > reached:
+                    attempt, waited, since, reached = 0, 0.0, self.clock(), count
+                attempt += 1
                 delay = self._delay(attempt, error.retry_after)
                 waited += delay
-                if not error.transient or attempt == self.attempts or waited > self.patience:
+                late = waited > self.patience or self.clock() - since + delay > self.deadline
+                if not error.transient or attempt >= self.attempts or late:
                     raise
-            self.sleep(delay)
-        raise AssertionError("a retry rule needs at least one attempt")
+                self._wait(delay, cancelled)
+                if cancelled is not None and cancelled.is_set():
+                    raise
+
+    def run_verified(self, action: Callable[[], T]) -> T:
+        """As `run`; bytes that are not what was promised are fetched once more, for a proxy or cache may be at fault.
+
+        Raises:
+            TransportError: The last error.
+            VerificationError: They were wrong twice.
+        """
+        try:
+            return self.run(action)
+        except VerificationError:
+            return self.run(action)
 
     def _delay(self, attempt: int, retry_after: float | None) -> float:
         if retry_after is not None:
             return retry_after + self.jitter() * self.first_delay
         return self.jitter() * min(self.longest_delay, self.first_delay * (1 << attempt - 1))
 
+    def _wait(self, delay: float, cancelled: threading.Event | None) -> None:
+        if cancelled is None:
+            self.sleep(delay)
+            return
+        while delay > 0 and not cancelled.is_set():
+            self.sleep(min(delay, _WATCH_INTERVAL))
+            delay -= _WATCH_INTERVAL
+
 
 class ResumingReader(io.RawIOBase):
     """A download that goes on where a broken connection left it; bytes are not verified.
 
+    Whatever arrived counts as progress: only breaks without a byte in between exhaust the rule.
+
     Args:
         open_at: Sends one request for the bytes from an offset on; it may be answered with 206 or, from the start, 200.
         rule: For opening and for every read.
+        size: Number of bytes expected, if known: what ends earlier is asked for once more.
 
     Raises:
         TransportError: It cannot be opened.
+
+    Spec: RFC 9110, sections 14.4 (Content-Range), 15.3.7 (206) and 15.5.17 (416).
     """
 
-    def __init__(self, open_at: Callable[[int], Response], rule: RetryRule | None = None) -> None:
+    def __init__(
+        self, open_at: Callable[[int], Response], rule: RetryRule | None = None, *, size: int | None = None
+    ) -> None:
         super().__init__()
         self._open_at = open_at
         self._rule = rule or RetryRule()
+        self._size = size
         self._offset = 0
+        self._ended_at = -1
+        self._piece = _LARGEST_PIECE
         self._response: Response | None = self._rule.run(self._open)
 
     def readable(self) -> bool:
@@ -181,21 +260,32 @@ class ResumingReader(io.RawIOBase):
         if self._response is None:
             self._response = self._open()
         try:
-            chunk = self._response.read(size)
+            chunk = self._response.read(min(size, self._piece))
         except TransportError:
+            # What came before the break is lost, so smaller pieces keep more of it.
+            self._piece = max(self._piece >> 4, _SMALLEST_PIECE)
             self._release()
             raise
+        self._piece = min(self._piece << 1, _LARGEST_PIECE)
         self._offset += len(chunk)
+        if size and not chunk and self._size is not None and self._ended_at != self._offset < self._size:
+            self._ended_at = self._offset
+            self._release()
+            return self._read(size)
         return chunk
 
     def _open(self) -> Response:
-        response = self._open_at(self._offset)
-        if self._offset and response.status != 206:
-            try:
-                _skip(response, self._offset)
-            except BaseException:
-                response.close()
+        try:
+            response = self._open_at(self._offset)
+        except TransportError as error:
+            if error.status != 416 or not self._offset:
                 raise
+            response = self._open_at(0)
+        try:
+            _skip_to(self._offset, response)
+        except BaseException:
+            response.close()
+            raise
         return response
 
     def _release(self) -> None:
@@ -209,9 +299,15 @@ class ResumingReader(io.RawIOBase):
         super().close()
 
 
-def _skip(response: Response, count: int) -> None:
-    while count and (chunk := response.read(min(count, CHUNK_SIZE))):
-        count -= len(chunk)
+def _skip_to(offset: int, response: Response) -> None:
+    first = 0
+    if response.status == 206:
+        found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+        first = int(found[1]) if found else offset
+    if first > offset:
+        raise TransportError(f"`{response.url}`: sent the bytes from {first:,} instead of {offset:,}", transient=True)
+    while first < offset and (chunk := response.read(min(offset - first, CHUNK_SIZE))):
+        first += len(chunk)
 
 
 def range_from(offset: int) -> dict[str, str]:
@@ -239,7 +335,7 @@ def status_error(method: str, response: Response, *, now: float) -> TransportErr
     if status == 429:
         delay = f"in {retry_after:.0f} seconds" if retry_after is not None else "later"
         hint = f"the server limits the number of requests: try again {delay}, or log in"
-    transient = status in _TRANSIENT
+    transient = status in _TRANSIENT_REFUSALS or (500 <= status < 600 and status not in _FINAL_FAILURES)
     return TransportError(text, hint=hint, transient=transient, status=status, retry_after=retry_after)
 
 
