@@ -34,7 +34,7 @@ BUILDING_DOORS = {"conda", "cli", "server"}
 #: Where a third-party module, or a module of the standard library, may be imported. Filters of the original interface
 #: take a `tarfile.TarInfo`; all other code has its own `Entry`.
 HOMES = {
-    "tarfile": ("docker.base", "docker.host_files", "conda"),
+    "tarfile": ("docker.base", "images.host_files", "conda"),
     "urllib3": ("transports.http",),
     "rattler": ("environments.conda",),
     "docker": ("transports.engine",),

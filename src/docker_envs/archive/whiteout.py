@@ -29,7 +29,9 @@ def is_whiteout(path: str) -> bool:
 def iter_flattened(openers: Sequence[Callable[[], ByteSource]], *, source: str) -> Iterator[Entry]:
     """The entries that a container sees, whiteouts applied, upper layers first.
 
-    A hard link whose target another layer hides comes as the file itself.
+    A directory comes before what is below it, with the attributes of the uppermost layer that has an entry for it; one
+    that no layer has an entry for does not come at all. A hard link whose target another layer hides comes as the file
+    itself.
 
     Args:
         openers: One per layer, base layer first; each gives the uncompressed tar, is called twice, and its stream is
@@ -41,13 +43,43 @@ def iter_flattened(openers: Sequence[Callable[[], ByteSource]], *, source: str) 
 
     Cost: two reads of every layer; memory grows with the number of paths, not with sizes.
     """
+    links: list[_HardLinks] = []
+    directories = _survey(openers, links, source)
+    view, shown = _View(), set[str]()
+    for opener, own in zip(reversed(openers), links, strict=True):
+        layer = _Layer(view, own)
+        with opener() as stream:
+            for read in iter_entries(stream, source=source):
+                for entry in layer.visible(read):
+                    for parent in parent_paths(entry.path):
+                        if parent not in shown and parent in directories:
+                            shown.add(parent)
+                            yield directories[parent]
+                    if entry.kind is not Kind.DIRECTORY:
+                        yield entry
+                    elif entry.path not in shown:
+                        shown.add(entry.path)
+                        yield entry
+        layer.finish()
+
+
+def _survey(openers: Sequence[Callable[[], ByteSource]], links: list[_HardLinks], source: str) -> dict[str, Entry]:
+    """Read all layers once: add each one's hard links to `links`, topmost first, and return the visible directories."""
     view = _View()
+    directories: dict[str, Entry] = {}
     for opener in reversed(openers):
-        layer = _Layer(view, _HardLinks.read(opener, source))
+        own = _HardLinks()
+        layer = _Layer(view, own)
         with opener() as stream:
             for entry in iter_entries(stream, source=source):
-                yield from layer.visible(entry)
+                if entry.kind is Kind.HARDLINK:
+                    own.add(entry)
+                for seen in layer.visible(entry):
+                    if seen.kind is Kind.DIRECTORY:
+                        directories.setdefault(seen.path, seen)
         layer.finish()
+        links.append(own)
+    return directories
 
 
 @dataclass(slots=True)
@@ -57,15 +89,9 @@ class _HardLinks:
     roots: dict[str, str] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=dict)
 
-    @classmethod
-    def read(cls, opener: Callable[[], ByteSource], source: str) -> _HardLinks:
-        links = cls()
-        with opener() as stream:
-            for entry in iter_entries(stream, source=source):
-                if entry.kind is Kind.HARDLINK:
-                    root = links.roots[entry.path] = links.root(entry.link)
-                    links.names.setdefault(root, []).append(entry.path)
-        return links
+    def add(self, entry: Entry) -> None:
+        root = self.roots[entry.path] = self.root(entry.link)
+        self.names.setdefault(root, []).append(entry.path)
 
     def root(self, path: str) -> str:
         return self.roots.get(path, path)
@@ -73,14 +99,17 @@ class _HardLinks:
 
 @dataclass(slots=True)
 class _View:
-    """What upper layers show, remove (a path with all below it) and make opaque (only what is below)."""
+    """What upper layers show, need as parents, remove (a path with all below it) and make opaque (only below)."""
 
     kinds: dict[str, Kind] = field(default_factory=dict)
+    parents: set[str] = field(default_factory=set)
     removed: set[str] = field(default_factory=set)
     opaque: set[str] = field(default_factory=set)
 
-    def hides(self, path: str) -> bool:
+    def hides(self, path: str, kind: Kind) -> bool:
         if path in self.kinds or path in self.removed or "" in self.opaque:
+            return True
+        if kind is not Kind.DIRECTORY and path in self.parents:
             return True
         return any(
             parent in self.removed
@@ -105,7 +134,7 @@ class _Layer:
             self._own.opaque.add(directory)
         elif name.startswith(PREFIX):
             self._own.removed.add(f"{directory}/{name.removeprefix(PREFIX)}".lstrip("/"))
-        elif self._view.hides(entry.path):
+        elif self._view.hides(entry.path, entry.kind):
             if entry.kind is not Kind.DIRECTORY:
                 self._own.removed.add(entry.path)  # it ends what lower layers have below that name
             yield from self._rescue(entry)
@@ -119,11 +148,13 @@ class _Layer:
 
     def _show(self, entry: Entry) -> Entry:
         self._own.kinds[entry.path] = entry.kind
+        if (parent := entry.path.rpartition("/")[0]) not in self._own.parents:
+            self._own.parents.update((parent, *parent_paths(entry.path)))
         return entry
 
     def _rescue(self, entry: Entry) -> Iterator[Entry]:
         """A hidden file that visible hard links of this layer still need appears under the first of their names."""
-        names = (path for path in self._links.names.get(entry.path, ()) if not self._view.hides(path))
+        names = (path for path in self._links.names.get(entry.path, ()) if not self._view.hides(path, Kind.FILE))
         if entry.kind is not Kind.DIRECTORY and (name := next(names, None)):
             self._moved[entry.path] = name
             entry.path = name
@@ -131,5 +162,6 @@ class _Layer:
 
     def finish(self) -> None:
         self._view.kinds.update(self._own.kinds)
+        self._view.parents |= self._own.parents
         self._view.removed |= self._own.removed
         self._view.opaque |= self._own.opaque

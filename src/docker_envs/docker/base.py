@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from docker_envs.archive.entry import DIRECTORY_MTIME, file_entry
 from docker_envs.archive.layer_writer import LayerFacts, write_layer
-from docker_envs.docker.host_files import iter_host_entries, landing_path
 from docker_envs.errors import InvalidInputError
+from docker_envs.images.host_files import iter_host_entries, landing_path
 from docker_envs.oci import edit, media_types
 from docker_envs.oci.descriptor import Descriptor
 from docker_envs.oci.image import NamedImage
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from docker_envs.archive.entry import Entry
-    from docker_envs.docker.host_files import Filter
+    from docker_envs.images.host_files import Filter
     from docker_envs.oci import image as oci_image
 
 

@@ -160,6 +160,24 @@ class ImageConfig:
         """Set labels."""
         return self.with_container(Labels={**self.labels, **changes})
 
+    def without_labels(self, names: Iterable[str]) -> ImageConfig:
+        """Remove labels."""
+        removed = set(names)
+        kept = {name: value for name, value in self.labels.items() if name not in removed}
+        return self.with_container(Labels=kept or None) if removed & self.labels.keys() else self
+
+    def with_platform(self, platform: Platform) -> ImageConfig:
+        """Say that the image runs on another platform."""
+        document = {name: value for name, value in self.document.items() if name != "variant"}
+        return ImageConfig.make({**document, **platform.to_json()})
+
+    def with_rootfs(self, diff_ids: Iterable[Digest], history: Iterable[Mapping[str, Any]]) -> ImageConfig:
+        """For other layers, with their history; all else stays."""
+        document = copy.deepcopy(self.document)
+        document["rootfs"] = {**document["rootfs"], "diff_ids": list(diff_ids)}
+        document["history"] = [dict(entry) for entry in history]
+        return ImageConfig.make(document)
+
     def with_created(self, created: str) -> ImageConfig:
         """Set the time of creation, RFC 3339."""
         return ImageConfig.make({**self.document, "created": created})

@@ -22,10 +22,7 @@ def append_layer(image: Image, layer: Layer, *, history: Mapping[str, Any]) -> I
     The layer takes the image's family of media types; an image in Docker's format becomes OCI when it gets a zstd
     layer, which Docker's format has no type for.
     """
-    if layer.media_type == media_types.OCI_LAYER_ZSTD and media_types.is_docker(image.media_type):
-        image = to_oci(image)
-    translate = media_types.to_docker if media_types.is_docker(image.media_type) else media_types.to_oci
-    layer = layer.with_media_type(translate(layer.media_type))
+    image, layer = _same_family(image, layer)
     return _changed(image, layers=(*image.layers, layer), config=image.config.with_layer(layer.diff_id, history))
 
 
@@ -36,6 +33,12 @@ def drop_top_layer(image: Image) -> Image:
         InvalidInputError: The image has no layer.
     """
     return _changed(image, layers=image.layers[:-1], config=image.config.without_top_layer())
+
+
+def with_only_layer(image: Image, layer: Layer, *, history: Mapping[str, Any]) -> Image:
+    """With one layer in place of all, and one entry in place of the history; for media types see `append_layer`."""
+    image, layer = _same_family(image, layer)
+    return _changed(image, layers=(layer,), config=image.config.with_rootfs([layer.diff_id], [history]))
 
 
 def with_config(image: Image, config: ImageConfig) -> Image:
@@ -63,6 +66,13 @@ def to_oci(image: Image) -> Image:
         return image
     layers = tuple(layer.with_media_type(media_types.to_oci(layer.media_type)) for layer in image.layers)
     return _changed(image, layers=layers, media_type=media_types.OCI_MANIFEST)
+
+
+def _same_family(image: Image, layer: Layer) -> tuple[Image, Layer]:
+    if layer.media_type == media_types.OCI_LAYER_ZSTD and media_types.is_docker(image.media_type):
+        image = to_oci(image)
+    translate = media_types.to_docker if media_types.is_docker(image.media_type) else media_types.to_oci
+    return image, layer.with_media_type(translate(layer.media_type))
 
 
 def _changed(image: Image, **changes: Any) -> Image:

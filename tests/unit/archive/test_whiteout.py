@@ -212,6 +212,37 @@ def test_upper_layers_win_from_the_base_up() -> None:
     }
 
 
+def bare(*entries: Entry) -> bytes:
+    """A layer without entries for parents, as other tools write them."""
+    return b"".join(tar_header.encode(each) + each.read() + tar_header.padding(each.size) for each in entries) + bytes(
+        1024
+    )
+
+
+STICKY = Entry("d", Kind.DIRECTORY, 0o1777, 7)
+
+
+def test_directories_keep_their_attributes_below_layers_that_do_not_name_them() -> None:
+    layers = [bare(STICKY, file("d/a")), bare(file("d/b/c", b"upper"))]
+    found = list(iter_flattened([opener(layer) for layer in layers], source="test"))
+    assert [(entry.path, entry.mode) for entry in found] == [("d", 0o1777), ("d/b/c", 0o644), ("d/a", 0o644)]
+
+
+def test_the_uppermost_entry_of_a_directory_counts() -> None:
+    layers = [bare(STICKY), bare(directory_entry("d")), bare(file("d/b"))]
+    found = list(iter_flattened([opener(layer) for layer in layers], source="test"))
+    assert [(entry.path, entry.mode) for entry in found] == [("d", 0o755), ("d/b", 0o644)]
+
+
+def test_a_directory_that_an_upper_layer_removed_has_no_attributes_left() -> None:
+    layers = [bare(STICKY, file("d/a")), bare(file(".wh.d"), file("d/b"))]
+    assert [entry.path for entry in iter_flattened([opener(layer) for layer in layers], source="test")] == ["d/b"]
+
+
+def test_an_unnamed_parent_hides_a_file() -> None:
+    assert list(flatten([bare(file("d", b"file")), bare(file("d/b", b"upper"))])) == ["d/b"]
+
+
 def test_hidden_file_ends_the_directory_below_it() -> None:
     layers = [layer_of(file("a/old", b"x")), layer_of(file("a", b"file")), layer_of(file("a/new", b"y"))]
     assert texts(*layers) == {"a/new": "y"}

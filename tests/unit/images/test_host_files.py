@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from docker_envs.archive.entry import Entry, Kind
-from docker_envs.docker.host_files import iter_host_entries, landing_path
 from docker_envs.errors import InvalidInputError, PathEscapeError, StorageError
+from docker_envs.images.host_files import iter_host_entries, landing_path
 
 
 @pytest.fixture

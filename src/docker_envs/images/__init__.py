@@ -1,0 +1,1 @@
+"""What commands do with images, whatever transport they come from and go to."""
