@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from docker_envs.builder.host import parse_target_platform
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.errors import InvalidInputError
+from docker_envs.oci.artifact import Artifact
 
 if TYPE_CHECKING:
     import threading
@@ -114,6 +115,6 @@ class Delivery:
             write_layout(destinations.layout, [named], task=task)
             task.finish()
         for target in destinations.push:
-            self.registry.push_index(named, target)
+            self.registry.push_artifact(Artifact.of_named(named), target)
         if destinations.load:
             self.engine.load([named], platform=here)

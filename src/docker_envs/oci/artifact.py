@@ -159,7 +159,8 @@ class Artifact:
             VerificationError: The config is not what its descriptor says.
         """
         if not self.is_image:
-            raise FormatError(self.source, f"no container image, but media type `{self.media_type}`")
+            kind = self.blobs[0].media_type if self.blobs else self.media_type
+            raise FormatError(self.source, f"no container image, but `{kind}`")
         blob, source = self.blobs[0], f"{self.source}: config"
         if blob.size > MAX_CONFIG_SIZE:
             raise FormatError(source, f"has {blob.size:,} bytes, more than the limit of {MAX_CONFIG_SIZE:,}")
@@ -173,12 +174,11 @@ class Artifact:
             FormatError: It is no container image, or manifest and config disagree.
             VerificationError: The config is not what its descriptor says.
         """
-        config = self.config
         manifest = Manifest.parse(self.raw, source=self.source, media_type=self.media_type)
         # By position: two layers may be the same blob.
         blobs = iter(self.blobs[1:])
         return image_from_parts(
-            manifest, config, lambda _, diff_id: Layer.of_blob(next(blobs), diff_id), source=self.source
+            manifest, self.config, lambda _, diff_id: Layer.of_blob(next(blobs), diff_id), source=self.source
         )
 
 

@@ -8,35 +8,39 @@ Spec: OCI distribution-spec 1.1, "Pull" and "Push"; Docker Registry HTTP API V2.
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from docker_envs.digest import Digest
-from docker_envs.errors import DigestMismatchError, FormatError, InvalidInputError, NotFoundError, SizeMismatchError
-from docker_envs.fields import Fields
+from docker_envs.errors import FormatError, InvalidInputError, NotFoundError, SizeMismatchError
 from docker_envs.oci import media_types
-from docker_envs.oci.config import MAX_CONFIG_SIZE, ImageConfig
-from docker_envs.oci.descriptor import Platform
-from docker_envs.oci.image import image_from_parts
-from docker_envs.oci.layer import Layer
-from docker_envs.oci.manifest import MAX_MANIFEST_SIZE, Index, Manifest, manifest_media_type
+from docker_envs.oci.artifact import MAX_DEPTH, Artifact, Links
+from docker_envs.oci.blob import Blob
+from docker_envs.oci.descriptor import Descriptor, Platform
 from docker_envs.report import SILENT
 from docker_envs.transports.authentication.credentials import DockerCredentials
 from docker_envs.transports.fetch import ResumingReader, RetryRule, range_from
 from docker_envs.transports.http import HttpClient
 from docker_envs.transports.parallel import run_parallel
-from docker_envs.transports.registry.session import RegistrySession
-from docker_envs.transports.registry.uploads import EXISTS, BlobUploader, Upload, check_content_digest
+from docker_envs.transports.registry.listing import (
+    add_referrer,
+    delete_manifest,
+    iter_repositories,
+    iter_tags,
+    list_referrers,
+)
+from docker_envs.transports.registry.manifests import fetch_manifest, find_digest, put_manifest
+from docker_envs.transports.registry.session import Access, RegistrySession
+from docker_envs.transports.registry.uploads import EXISTS, BlobUploader, Upload
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
-    from docker_envs.oci.descriptor import Descriptor
-    from docker_envs.oci.image import Image, NamedImage
+    from docker_envs.oci.image import Image
+    from docker_envs.oci.manifest import Index
     from docker_envs.oci.reference import Reference
     from docker_envs.report import Reporter, Task
     from docker_envs.streams import ByteSource
@@ -46,8 +50,8 @@ if TYPE_CHECKING:
 
 #: Layers that are pushed at once.
 PUSH_WORKERS = 4
-
-_ACCEPT = {"Accept": ", ".join((*media_types.ACCEPT, *sorted(media_types.SCHEMA_1)))}
+#: Manifests of an index that are fetched at once.
+PULL_WORKERS = 4
 
 
 class RegistryClient:
@@ -97,21 +101,77 @@ class RegistryClient:
 
         Cost: three or four requests, the first time two or three more for authentication.
         """
+        artifact = self._resolve(reference, platform or host_platform())
+        if platform is not None and not platform.accepts(artifact.config.platform):
+            raise _lacks_platform(reference, platform, [artifact.config.platform])
+        return artifact.image()
+
+    def artifact(self, reference: Reference, platform: Platform | None = None) -> Artifact:
+        """What a reference names, of any media type, with all that is below it; blobs are opened on demand.
+
+        Args:
+            reference: What to pull; its digest wins over its tag.
+            platform: Of an index, only the image for this platform.
+
+        Raises:
+            NotFoundError: There is no such manifest, none for the platform, or an index names one that is missing.
+            AuthenticationError: The registry does not let us.
+            VerificationError: What came is not what the digest names.
+            FormatError: What came is no manifest.
+            TransportError: The registry cannot be reached.
+
+        Cost: one request for each manifest; of an index's, some at once.
+        """
+        if platform is not None:
+            artifact = self._resolve(reference, platform)
+            if artifact.is_image and not platform.accepts(artifact.config.platform):
+                raise _lacks_platform(reference, platform, [artifact.config.platform])
+            return artifact
         repository = self._session.repository(reference)
-        raw, media_type = _fetch_manifest(repository, reference.identifier, reference.digest)
-        source = str(reference)
-        kind = manifest_media_type(Fields.parse(raw, source=source), media_type)
-        if kind in media_types.INDEXES:
-            index = Index.parse(raw, source=source, media_type=media_type)
-            chosen = _select(index, platform or host_platform(), reference)
-            raw, media_type = _fetch_manifest(repository, chosen.digest, chosen.digest)
-            if len(raw) != chosen.size:
-                raise SizeMismatchError(f"manifest {chosen.digest}", expected=chosen.size, actual=len(raw))
-        manifest = Manifest.parse(raw, source=source, media_type=media_type)
-        config = ImageConfig.parse(_fetch_config(repository, manifest.config), source=source)
-        if platform is not None and not platform.accepts(config.platform):
-            raise _lacks_platform(reference, platform, [config.platform])
-        return image_from_parts(manifest, config, partial(self._layer, reference), source=source)
+        return self._complete(repository, self._fetch(repository, reference.identifier, reference.digest))
+
+    def _resolve(self, reference: Reference, platform: Platform) -> Artifact:
+        """A manifest, out of an index if there is one."""
+        repository = self._session.repository(reference)
+        artifact = self._fetch(repository, reference.identifier, reference.digest)
+        for _ in range(MAX_DEPTH):
+            if not artifact.is_index:
+                return artifact
+            artifact = self._fetch_child(repository, _select(artifact.index, platform, reference))
+        raise FormatError(str(reference), f"more than {MAX_DEPTH} indexes inside one another")
+
+    def _complete(self, repository: Repository, artifact: Artifact, depth: int = 0) -> Artifact:
+        """An index with its children."""
+        if not artifact.is_index:
+            return artifact
+        if depth == MAX_DEPTH:
+            raise FormatError(artifact.source, f"more than {MAX_DEPTH} indexes inside one another")
+        entries = artifact.index.manifests
+        found: dict[Digest, Artifact] = {}
+
+        def job(entry: Descriptor, _: threading.Event) -> None:
+            found[entry.digest] = self._complete(repository, self._fetch_child(repository, entry), depth + 1)
+
+        unique = {entry.digest: entry for entry in entries}
+        run_parallel([partial(job, entry) for entry in unique.values()], workers=PULL_WORKERS)
+        children = tuple(
+            replace(found[entry.digest], descriptor=_placed(found[entry.digest], entry)) for entry in entries
+        )
+        return replace(artifact, children=children)
+
+    def _fetch_child(self, repository: Repository, entry: Descriptor) -> Artifact:
+        child = self._fetch(repository, entry.digest, entry.digest)
+        if len(child.raw) != entry.size:
+            raise SizeMismatchError(f"manifest {entry.digest}", expected=entry.size, actual=len(child.raw))
+        return replace(child, descriptor=_placed(child, entry))
+
+    def _fetch(self, repository: Repository, identifier: str, expected: Digest | None) -> Artifact:
+        raw, declared = fetch_manifest(repository, identifier, expected)
+        source = str(repository.reference)
+        links, media_type = Links.parse(raw, source=source, media_type=declared)
+        digest = expected or Digest.of(raw)
+        blobs = tuple(self._blob(repository.reference, descriptor) for descriptor in links.blobs)
+        return Artifact(Descriptor(media_type, digest, len(raw)), raw, blobs, (), source)
 
     def digest(self, reference: Reference) -> Digest | None:
         """Digest of the manifest or index that a reference names now; None when there is none.
@@ -122,18 +182,39 @@ class RegistryClient:
 
         Cost: one request without a body.
         """
-        repository = self._session.repository(reference)
-        path = f"manifests/{reference.identifier}"
-        with repository.request("HEAD", path, headers=_ACCEPT, expected=(200, 404)) as response:
-            if response.status == 404:
-                return None
-            if digest := _content_digest(response):
-                return digest
-        return Digest.of(_fetch_manifest(repository, reference.identifier, reference.digest)[0])
+        return find_digest(self._session.repository(reference), reference.identifier)
+
+    def tags(self, reference: Reference) -> Iterator[str]:
+        """The tags of a repository; see `listing.iter_tags`."""
+        return iter_tags(self._session.repository(reference))
+
+    def repositories(self, registry: str) -> Iterator[str]:
+        """The repositories of a registry (`host:port`); see `listing.iter_repositories`."""
+        return iter_repositories(self._session.catalog(registry))
+
+    def referrers(self, reference: Reference, artifact_type: str | None = None) -> list[Descriptor]:
+        """What refers to a manifest; see `listing.list_referrers`.
+
+        Raises:
+            NotFoundError: There is no such manifest.
+        """
+        digest = reference.digest or self.digest(reference)
+        if digest is None:
+            raise NotFoundError(f"`{reference}` not found")
+        return list_referrers(self._session.repository(reference), digest, artifact_type)
+
+    def delete(self, reference: Reference) -> None:
+        """Delete a manifest with all its tags when the reference has a digest, else only the tag.
+
+        Raises:
+            NotFoundError: There is none.
+            TransportError: The registry does not delete that.
+        """
+        delete_manifest(self._session.repository(reference, access=Access.DELETE), reference.identifier)
 
     def push_layer(
         self,
-        layer: Layer,
+        layer: Blob,
         target: Reference,
         *,
         task: Task | None = None,
@@ -162,80 +243,62 @@ class RegistryClient:
         return outcome
 
     def push_image(self, image: Image, target: Reference) -> Digest:
-        """Push an image: the layers that are missing in parallel, then config, then manifest.
+        """Push an image; see `push_artifact`."""
+        return self.push_artifact(Artifact.of_image(image), target)
+
+    def push_artifact(self, artifact: Artifact, target: Reference) -> Digest:
+        """Push an artifact: missing blobs in parallel, configs after layers, then manifests, the root last.
 
         Foreign layers stay where they are.
 
         Args:
-            image: Its layers are opened only when their bytes must be sent.
+            artifact: Its blobs are opened only when their bytes must be sent.
             target: Where to; under its tag, or without one under the digest.
 
         Returns:
-            Digest of the manifest.
+            Digest of the root: a manifest or index.
 
         Raises:
-            InvalidInputError: `target` has a digest, and it is not that of the image.
-            VerificationError: A layer's bytes are wrong, or the registry stored something else.
+            InvalidInputError: `target` has a digest, and it is not that of the artifact.
+            VerificationError: A blob's bytes are wrong, or the registry stored something else.
             TransportError: The registry refused, or the connection broke too often.
         """
-        _check_target(target, image.digest)
-        place = target.tag or image.digest
-        repository = self._session.repository(target, push=True)
-        if self._has(repository, place, image.digest):
-            self._reporter.start("push", str(target)).finish(EXISTS)
-            return image.digest
-        missing = {
-            layer.digest: layer
-            for layer in image.layers
-            if not media_types.is_foreign(layer.media_type) and not self._uploader.has_pushed(layer.digest, target)
-        }
-
-        def job(layer: Layer, cancelled: threading.Event) -> None:
-            self.push_layer(layer, target, cancelled=cancelled)
-
-        run_parallel([partial(job, layer) for layer in missing.values()], workers=PUSH_WORKERS)
-        self._uploader.push(Upload.of_bytes(image.config.raw), target)
-        self._put_manifest(repository, place, image.manifest.raw, image.manifest.descriptor)
-        return image.digest
-
-    def push_index(self, named: NamedImage, target: Reference) -> Digest:
-        """Push an image for several platforms: each platform's image under its digest, then the index under the tag.
-
-        Returns:
-            Digest of the index, or of the manifest of an image for one platform.
-
-        Raises:
-            InvalidInputError: `target` has a digest, and it is not that of the index.
-            VerificationError: A layer's bytes are wrong, or the registry stored something else.
-            TransportError: The registry refused, or the connection broke too often.
-        """
-        index = named.index
-        if index is None:
-            return self.push_image(named.image, target)
-        digest = index.descriptor.digest
-        _check_target(target, digest)
-        repository = self._session.repository(target, push=True)
-        if self._has(repository, target.tag or digest, digest):
+        digest = artifact.digest
+        if target.digest is not None and target.digest != digest:
+            raise InvalidInputError(f"cannot push to `{target}`: the image's digest is `{digest}`")
+        place = target.tag or digest
+        repository = self._session.repository(target, access=Access.PUSH)
+        if find_digest(repository, place) == digest:
             self._reporter.start("push", str(target)).finish(EXISTS)
             return digest
-        for image in named.images:
-            self.push_image(image, replace(target, tag=None, digest=image.digest))
-        self._put_manifest(repository, target.tag or digest, index.raw, index.descriptor)
+        self._push_blobs(artifact, target)
+        for document in artifact.walk():
+            known = put_manifest(repository, place if document is artifact else document.digest, document)
+            if not known:
+                add_referrer(repository, document)
         return digest
 
-    def _put_manifest(self, repository: Repository, place: str, raw: bytes, descriptor: Descriptor) -> None:
-        headers = {"Content-Type": descriptor.media_type}
-        with repository.request(
-            "PUT", f"manifests/{place}", headers=headers, body=raw, expected=(200, 201, 202)
-        ) as response:
-            check_content_digest(response, descriptor.digest)
+    def _push_blobs(self, artifact: Artifact, target: Reference) -> None:
+        configs = {each.blobs[0].digest for each in artifact.walk() if each.blobs}
+        missing = [
+            blob
+            for digest, blob in artifact.all_blobs().items()
+            if not media_types.is_foreign(blob.media_type) and not self._uploader.has_pushed(digest, target)
+        ]
 
-    def _has(self, repository: Repository, place: str, digest: Digest) -> bool:
-        with repository.request("HEAD", f"manifests/{place}", headers=_ACCEPT, expected=(200, 404)) as response:
-            return response.status == 200 and _content_digest(response) == digest
+        def job(blob: Blob, cancelled: threading.Event) -> None:
+            self.push_layer(blob, target, cancelled=cancelled)
 
-    def _layer(self, reference: Reference, descriptor: Descriptor, diff_id: Digest) -> Layer:
-        return Layer(descriptor, partial(self._open_blob, reference, descriptor), reference, diff_id=diff_id)
+        def push_config(blob: Blob, cancelled: threading.Event) -> None:
+            self._uploader.push(Upload.of_layer(blob), target, cancelled=cancelled)
+
+        layers = sorted((blob for blob in missing if blob.digest not in configs), key=lambda blob: -blob.size)
+        run_parallel([partial(job, blob) for blob in layers], workers=PUSH_WORKERS)
+        last = [blob for blob in missing if blob.digest in configs]
+        run_parallel([partial(push_config, blob) for blob in last], workers=PUSH_WORKERS)
+
+    def _blob(self, reference: Reference, descriptor: Descriptor) -> Blob:
+        return Blob(descriptor, partial(self._open_blob, reference, descriptor), reference)
 
     def _open_blob(self, reference: Reference, descriptor: Descriptor) -> ByteSource:
         if media_types.is_foreign(descriptor.media_type) and descriptor.urls:
@@ -249,53 +312,15 @@ class RegistryClient:
         return ResumingReader(open_at, self._rule)
 
 
-def _check_target(target: Reference, digest: Digest) -> None:
-    if target.digest is not None and target.digest != digest:
-        raise InvalidInputError(f"cannot push to `{target}`: the image's digest is `{digest}`")
+def _placed(artifact: Artifact, entry: Descriptor) -> Descriptor:
+    """A document's descriptor with what the index says of it."""
+    return replace(artifact.descriptor, platform=entry.platform, annotations=entry.annotations, extra=entry.extra)
 
 
 def host_platform() -> Platform:
     """Linux on the CPU of this machine, which is what containers run on, be the machine a Mac."""
     machine = platform.machine().lower() or "amd64"
     return Platform("linux", "arm", machine[3:5]) if machine.startswith("armv") else Platform.parse(f"linux/{machine}")
-
-
-def _fetch_manifest(repository: Repository, identifier: str, expected: Digest | None) -> tuple[bytes, str | None]:
-    """The verified bytes of a manifest or index, and the media type that came beside them."""
-    with repository.request("GET", f"manifests/{identifier}", headers=_ACCEPT) as response:
-        source = f"manifest of `{repository.reference}`"
-        raw = response.read_limited(MAX_MANIFEST_SIZE, source=source)
-        for digest in (expected, _content_digest(response)):
-            if digest is not None:
-                _check_digest(raw, digest, source=source)
-        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-    return raw, media_type or None
-
-
-def _fetch_config(repository: Repository, descriptor: Descriptor) -> bytes:
-    source = f"config of `{repository.reference}`"
-    if descriptor.size > MAX_CONFIG_SIZE:
-        raise FormatError(source, f"longer than {MAX_CONFIG_SIZE:,} bytes")
-    with repository.request("GET", f"blobs/{descriptor.digest}") as response:
-        raw = response.read_limited(MAX_CONFIG_SIZE, source=source)
-    if len(raw) != descriptor.size:
-        raise SizeMismatchError(source, expected=descriptor.size, actual=len(raw))
-    _check_digest(raw, descriptor.digest, source=source)
-    return raw
-
-
-def _check_digest(content: bytes, expected: Digest, *, source: str) -> None:
-    actual = f"{expected.algorithm}:{hashlib.new(expected.algorithm, content).hexdigest()}"
-    if actual != expected:
-        raise DigestMismatchError(source, expected=expected, actual=actual)
-
-
-def _content_digest(response: Response) -> Digest | None:
-    """What the registry says the digest is; a header that is no digest says nothing."""
-    try:
-        return Digest(response.headers.get("Docker-Content-Digest", ""))
-    except InvalidInputError:
-        return None
 
 
 def _select(index: Index, platform: Platform, reference: Reference) -> Descriptor:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from docker_envs.errors import AuthenticationError, NotFoundError, TransportError
-from docker_envs.oci.reference import DOCKER_HUB, is_loopback
+from docker_envs.oci.reference import DOCKER_HUB, Reference, is_loopback
 from docker_envs.transports.authentication.credentials import login_hint
 from docker_envs.transports.authentication.tokens import Authenticator, Endpoint
 from docker_envs.transports.fetch import READ_TIMEOUT, error_detail
@@ -21,7 +22,6 @@ from docker_envs.transports.http import check_redirect, origin
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from docker_envs.oci.reference import Reference
     from docker_envs.report import Reporter
     from docker_envs.transports.authentication.credentials import CredentialSource
     from docker_envs.transports.fetch import Body, Fetcher, Response
@@ -30,6 +30,22 @@ _HUB_HOST = "registry-1.docker.io"
 _ANSWERS = range(200, 500)
 # RFC 7234, section 5.5, as the distribution-spec narrows it.
 _WARNING = re.compile(r'299 - "((?:[^"\\]|\\.)*)"')
+
+
+class Access(Enum):
+    """What is to be done with a repository: for messages, and as a token's scope has it.
+
+    Spec: distribution, "Token Scope Documentation".
+    """
+
+    PULL = ("pull", "pull")
+    PUSH = ("push to", "pull,push")
+    DELETE = ("delete from", "pull,delete")
+    LIST = ("list", "*")
+
+    def __init__(self, verb: str, actions: str) -> None:
+        self.verb = verb
+        self.actions = actions
 
 
 class RegistrySession:
@@ -98,13 +114,18 @@ class RegistrySession:
             return response.status
 
     def repository(
-        self, reference: Reference, *, push: bool = False, mount_from: Reference | None = None
+        self, reference: Reference, *, access: Access = Access.PULL, mount_from: Reference | None = None
     ) -> Repository:
-        """A repository for pulling, or for pushing too, perhaps with mounts from another one of the same registry."""
-        scopes = [f"repository:{reference.repository}:{'pull,push' if push else 'pull'}"]
+        """A repository to do something with, perhaps with mounts from another one of the same registry."""
+        scopes = [f"repository:{reference.repository}:{access.actions}"]
         if mount_from is not None:
             scopes.append(f"repository:{mount_from.repository}:pull")
-        return Repository(self, reference, self.endpoint(reference.registry), tuple(scopes), push)
+        return Repository(self, reference, self.endpoint(reference.registry), tuple(scopes), access)
+
+    def catalog(self, registry: str) -> Repository:
+        """A registry whose repositories are to be listed."""
+        scopes = ("registry:catalog:*",)
+        return Repository(self, Reference(registry, "_catalog", None), self.endpoint(registry), scopes, Access.LIST)
 
     def warn(self, registry: str, header: str | None) -> None:
         """Pass on a registry's `Warning` header, each text once."""
@@ -126,14 +147,14 @@ class Repository:
         reference: The image wanted; its registry and repository count, all of it is named in messages.
         endpoint: Where the API is.
         scopes: For the token, the needed one first.
-        push: Whether this is about pushing, for messages.
+        access: What is to be done.
     """
 
     session: RegistrySession
     reference: Reference
     endpoint: Endpoint
     scopes: tuple[str, ...]
-    push: bool
+    access: Access
 
     def request(
         self,
@@ -217,8 +238,8 @@ class Repository:
         if status == 404:
             return NotFoundError(f"`{self.reference}` not found{f': {detail}' if detail else ''}", status=status)
         why = f": {detail or ('the registry wants credentials' if status == 401 else 'the registry denies it')}"
-        action = f"no permission to {'push to' if self.push else 'pull'} `{self.reference}`"
+        action = f"no permission to {self.access.verb} `{self.reference}`"
         hint = login_hint(self.endpoint.registry)
-        if not self.push:
+        if self.access is Access.PULL:
             hint += ", and check the name: registries say the same of a repository that does not exist"
         return AuthenticationError(f"{action}{why}", hint=hint, status=status)

@@ -14,11 +14,12 @@ from urllib.parse import urlencode, urlsplit
 from docker_envs.digest import Digest
 from docker_envs.errors import AuthenticationError, DigestMismatchError, NotFoundError, TransportError
 from docker_envs.transports.fetch import Body
+from docker_envs.transports.registry.session import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from docker_envs.oci.layer import Layer
+    from docker_envs.oci.blob import Blob
     from docker_envs.oci.reference import Reference
     from docker_envs.report import Task
     from docker_envs.streams import ByteSource
@@ -50,7 +51,7 @@ class Upload:
     origin: Reference | None = None
 
     @classmethod
-    def of_layer(cls, layer: Layer) -> Upload:
+    def of_layer(cls, layer: Blob) -> Upload:
         """A layer's blob."""
         return cls(layer.digest, layer.size, layer.open_blob, layer.origin)
 
@@ -103,7 +104,7 @@ class BlobUploader:
         return outcome
 
     def _push(self, blob: Upload, target: Reference, task: Task | None, cancelled: threading.Event | None) -> str:
-        repository = self._session.repository(target, push=True)
+        repository = self._session.repository(target, access=Access.PUSH)
         with repository.request("HEAD", f"blobs/{blob.digest}", expected=(200, 404)) as response:
             if response.status == 200:
                 return EXISTS
@@ -129,7 +130,7 @@ class BlobUploader:
         if pair in self._no_mounts:
             return False, None
         try:
-            repository = self._session.repository(target, push=True, mount_from=source)
+            repository = self._session.repository(target, access=Access.PUSH, mount_from=source)
             query = urlencode({"mount": blob.digest, "from": source.repository})
             with repository.request("POST", f"blobs/uploads/?{query}", expected=(201, 202)) as response:
                 return response.status == 201, None if response.status == 201 else repository.location(response)
