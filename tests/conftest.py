@@ -54,6 +54,7 @@ def _no_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
         for name in HOST_VARIABLES:
             patch.delenv(name, raising=False)
+        patch.setenv("CONTAINERS_REGISTRIES_CONF", os.devnull)
         yield
 
 

@@ -1,4 +1,4 @@
-"""HTTP over urllib3, which no other module imports: connections, redirects, proxies, TLS, and errors in our own words.
+"""HTTP over urllib3, which no other module imports: connections, redirects, and errors in our own words.
 
 Spec: RFC 9110, section 15.4 (redirects).
 """
@@ -6,24 +6,29 @@ Spec: RFC 9110, section 15.4 (redirects).
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import ssl
+import importlib.util
 import threading
 import time
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from docker_envs.errors import FormatError, InvalidInputError, StorageError, TransportError
 from docker_envs.transports.fetch import READ_TIMEOUT, Body, RetryRule, status_error
+from docker_envs.transports.proxies import proxy_for
+from docker_envs.transports.redirects import Targets, join_location
+from docker_envs.transports.tls import TlsContexts, tls_error
 from docker_envs.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Generator, Mapping
+    import ssl
+    from collections.abc import Callable, Collection, Container, Generator, Iterable, Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     import urllib3
 
     from docker_envs.streams import ByteSource
+    from docker_envs.transports.tls import TlsSettings
 
 _CONNECT_TIMEOUT = 15.0
 _MAX_REDIRECTS = 8
@@ -101,20 +106,55 @@ class HttpResponse:
         self.close()
 
 
+class _PoolKey(NamedTuple):
+    proxy: str | None
+    tls: TlsSettings | None
+
+
 class HttpClient:
     """Sends requests over kept connections; safe for many threads.
 
-    Proxies come from the system (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`), trusted certificates from its store.
+    Proxies come from the environment (see `proxies`), trusted certificates from the system's store and `certs.d` (see
+    `tls`).
 
     Args:
         rule: How transient errors are tried again.
+        ca_files: PEM files of authorities that are trusted for all hosts, beside the system's.
+        insecure: Hosts (`host:port`, or `host` with the usual port) whose certificates are not checked; this does not
+            hold for hosts that they redirect to.
+        certs_dirs: Folders with a folder of certificates for each host; those of podman and Docker by default.
     """
 
-    def __init__(self, *, rule: RetryRule | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        rule: RetryRule | None = None,
+        ca_files: Iterable[Path] = (),
+        insecure: Collection[str] = (),
+        certs_dirs: Sequence[Path] | None = None,
+    ) -> None:
         self.rule = rule or RetryRule()
+        self._tls = TlsContexts(ca_files=ca_files, certs_dirs=certs_dirs)
+        self._targets = Targets(proxied=lambda url: proxy_for(url) is not None)
         self._lock = threading.Lock()
-        self._pools: dict[tuple[str, str | None], urllib3.PoolManager] = {}
+        self._pools: dict[_PoolKey, urllib3.PoolManager] = {}
         self._reached: set[str] = set()
+        for host in insecure:
+            self.name_host(host, insecure=True)
+
+    def name_host(self, host: str, *, insecure: bool = False) -> None:
+        """Learn that the user named a host; see `fetch.Fetcher`."""
+        self._targets.name(host)
+        if insecure:
+            self._tls.skip_check(host)
+
+    def check_target(self, source: str, target: str) -> None:
+        """Refuse to be sent from one URL to another; see `fetch.Fetcher`.
+
+        Raises:
+            TransportError: We must not go there.
+        """
+        self._targets.check(source, target)
 
     def request(
         self,
@@ -155,12 +195,12 @@ class HttpClient:
             location = response.headers.get("Location")
             if not location or response.status not in _REDIRECTS:
                 return response
-            target = urljoin(url, location)
+            target = join_location(url, location)
             # What is sent in a body may be secret, so it does not go to another host.
             if method not in ("GET", "HEAD") and (response.status < 307 or origin(target) != origin(url)):
                 return response
             response.close()
-            check_redirect(url, target)
+            self._targets.check(url, target)
             if origin(target) != origin(url):
                 headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
             url = target
@@ -195,19 +235,49 @@ class HttpClient:
         return HttpResponse(raw, url)
 
     def _pool(self, url: str) -> urllib3.PoolManager:
-        scheme = urlsplit(url).scheme
-        if scheme not in ("http", "https"):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https"):
             raise InvalidInputError(f"cannot fetch {url!r}: expected `http://` or `https://`")
-        key = (scheme, _proxy(url))
+        settings = self._tls.settings(host_of(url)) if parts.scheme == "https" else None
+        key = _PoolKey(proxy_for(url), settings)
         with self._lock:
             if key not in self._pools:
-                self._pools[key] = _make_pool(*key)
+                self._pools[key] = self._make_pool(key)
             return self._pools[key]
+
+    def _make_pool(self, key: _PoolKey) -> urllib3.PoolManager:
+        import urllib3
+
+        context = None
+        if key.tls is not None:
+            context = self._tls.context(key.tls)
+            if not key.tls.verify:
+                # The user asked for it; a warning for each connection tells nothing new.
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        if key.proxy is None:
+            return urllib3.PoolManager(maxsize=_CONNECTIONS_PER_HOST, ssl_context=context)
+        parts = urlsplit(key.proxy)
+        if parts.scheme in ("socks5", "socks5h"):
+            return _make_socks_pool(key.proxy, context)
+        if parts.scheme not in ("http", "https"):
+            raise TransportError(f"cannot use the proxy `{key.proxy}`: expected `http://`, `https://` or `socks5://`")
+        headers = None
+        if parts.username:
+            headers = urllib3.make_headers(
+                proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}",
+            )
+        return urllib3.ProxyManager(
+            key.proxy,
+            maxsize=_CONNECTIONS_PER_HOST,
+            ssl_context=context,
+            proxy_headers=headers,
+            proxy_ssl_context=self._tls.context(self._tls.settings(host_of(key.proxy))),
+        )
 
     def _translate(self, url: str, error: urllib3.exceptions.HTTPError) -> TransportError:
         from urllib3 import exceptions
 
-        host = urlsplit(url).netloc.rpartition("@")[2]
+        host = host_of(url)
         if isinstance(error, exceptions.LocationParseError):
             return TransportError(f"cannot connect to `{host}`: no valid host name")
         if isinstance(error, exceptions.ProxyError):
@@ -216,7 +286,7 @@ class HttpClient:
                 hint="check `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`",
             )
         if isinstance(error, exceptions.SSLError):
-            return _tls_error(host, error)
+            return tls_error(host, _innermost(error))
         if isinstance(error, exceptions.ConnectTimeoutError):
             # A host that answered before is worth another try, a wrong name is not.
             transient = origin(url) in self._reached
@@ -232,32 +302,9 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
-def check_redirect(url: str, target: str) -> None:
-    """Refuse a redirect that leaves TLS, or that leads from elsewhere to this machine or its link-local network.
-
-    Addresses that names resolve to are not looked at, nor private ones refused: registries inside of a company do
-    redirect to stores beside them.
-
-    Raises:
-        TransportError: It must not be followed.
-    """
-    source, aim = urlsplit(url), urlsplit(target)
-    if aim.scheme not in ("http", "https") or (source.scheme == "https" and aim.scheme != "https"):
-        raise TransportError(
-            f"`{url}`: refused the redirect to `{aim.scheme}://{aim.hostname}`, which is not encrypted"
-        )
-    if source.hostname != aim.hostname and _is_local(aim.hostname) and not _is_local(source.hostname):
-        raise TransportError(f"`{url}`: refused the redirect to the local address `{aim.hostname}`")
-
-
-def _is_local(host: str | None) -> bool:
-    if host in (None, "", "localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_link_local or address.is_unspecified
+def host_of(url: str) -> str:
+    """Host and port as the URL has them, in lower case."""
+    return urlsplit(url).netloc.rpartition("@")[2].lower()
 
 
 def _pieces(opener: Callable[[], ByteSource]) -> Generator[memoryview]:
@@ -272,51 +319,31 @@ def _pieces(opener: Callable[[], ByteSource]) -> Generator[memoryview]:
         raise StorageError(f"cannot read what is to be sent: {error}") from error
 
 
-def _proxy(url: str) -> str | None:
-    import urllib.request
-
-    parts = urlsplit(url)
-    if _is_local(parts.hostname) or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return None
-    proxy = urllib.request.getproxies().get(parts.scheme) or urllib.request.getproxies().get("all")
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
-
-
-def _make_pool(scheme: str, proxy: str | None) -> urllib3.PoolManager:
-    import urllib3
-
-    context = ssl.create_default_context() if scheme == "https" else None
-    if proxy is None:
-        return urllib3.PoolManager(maxsize=_CONNECTIONS_PER_HOST, ssl_context=context)
-    parts = urlsplit(proxy)
-    if parts.scheme not in ("http", "https"):
-        raise TransportError(f"cannot use the proxy `{proxy}`: expected `http://` or `https://`")
-    headers = None
-    if parts.username:
-        headers = urllib3.make_headers(
-            proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}",
+def _make_socks_pool(proxy: str, context: ssl.SSLContext | None) -> urllib3.PoolManager:
+    if importlib.util.find_spec("socks") is None:
+        raise TransportError(
+            f"cannot use the proxy `{proxy}`: support for SOCKS is not installed",
+            hint="install it with `pip install 'urllib3[socks]'`",
         )
-    return urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS_PER_HOST, ssl_context=context, proxy_headers=headers)
+    from urllib3.contrib.socks import SOCKSProxyManager
 
-
-def _tls_error(host: str, error: Exception) -> TransportError:
-    reason = _reason(error)
-    hint = "install the certificate of its authority, or name it in `SSL_CERT_FILE`"
-    if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
-        hint = "it seems to speak plain HTTP; allow that for this host if you trust the network in between"
-    return TransportError(f"no secure connection to `{host}`: {reason}", hint=hint)
+    return SOCKSProxyManager(proxy, maxsize=_CONNECTIONS_PER_HOST, ssl_context=context)
 
 
 def _broken(url: str, error: Exception) -> TransportError:
-    host = urlsplit(url).netloc.rpartition("@")[2]
-    return TransportError(f"the connection to `{host}` broke: {_reason(error)}", transient=True)
+    return TransportError(f"the connection to `{host_of(url)}` broke: {_reason(error)}", transient=True)
 
 
 def _reason(error: BaseException) -> str:
     """The innermost cause, in the system's words."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
+    error = _innermost(error)
     if isinstance(error, TimeoutError):
         return "timed out"
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return text[:1].lower() + text[1:]
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from docker_envs.errors import AuthenticationError, NotFoundError, TransportError
+from docker_envs.errors import AuthenticationError, FormatError, NotFoundError, TransportError, VerificationError
 from docker_envs.oci.reference import DOCKER_HUB, Reference, is_loopback
+from docker_envs.transports.authentication.challenges import Endpoint
 from docker_envs.transports.authentication.credentials import login_hint
-from docker_envs.transports.authentication.tokens import Authenticator, Endpoint
+from docker_envs.transports.authentication.tokens import Authenticator
 from docker_envs.transports.fetch import READ_TIMEOUT, error_detail
-from docker_envs.transports.http import check_redirect, origin
+from docker_envs.transports.http import origin
+from docker_envs.transports.redirects import join_location
+from docker_envs.transports.registry.mirrors import MirrorResponse, Mirrors, is_mirrored
+from docker_envs.transports.registry.registries_conf import RegistriesConf
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -55,56 +60,92 @@ class RegistrySession:
         http: Sends the requests.
         credentials: Asked for registries that want authentication.
         plain_http: Registries (`host:port`) that may be spoken to without TLS, beside those on this machine.
+        insecure: Registries (`host:port`) whose certificates are not checked, and that may lack TLS.
+        registries: Mirrors and other settings; by default those of podman, read when something is pulled or pushed.
         reporter: Gets the warnings of registries.
     """
 
     def __init__(
-        self, http: Fetcher, credentials: CredentialSource, *, plain_http: Collection[str], reporter: Reporter
+        self,
+        http: Fetcher,
+        credentials: CredentialSource,
+        *,
+        plain_http: Collection[str] = (),
+        insecure: Collection[str] = (),
+        registries: RegistriesConf | None = None,
+        reporter: Reporter,
     ) -> None:
         self.http = http
         self.auth = Authenticator(http, credentials)
+        self.mirrors = Mirrors(reporter)
         self._plain_http = frozenset(plain_http)
+        self._insecure = set(insecure)
+        self._registries = registries
         self._reporter = reporter
         self._lock = threading.Lock()
         self._endpoints: dict[str, Endpoint] = {}
         self._warnings: set[str] = set()
+        for host in self._plain_http | self._insecure:
+            http.name_host(host, insecure=host in self._insecure)
 
-    def endpoint(self, registry: str) -> Endpoint:
+    @property
+    def registries(self) -> RegistriesConf:
+        """Settings of mirrors; read when they are needed first."""
+        with self._lock:
+            if self._registries is None:
+                self._registries = RegistriesConf.load()
+            return self._registries
+
+    def endpoint(self, registry: str, *, insecure: bool = False) -> Endpoint:
         """Where a registry's API is; the first time, one or two requests.
+
+        Args:
+            registry: Host with optional port.
+            insecure: Whether certificates do not matter, and plain HTTP is as good.
 
         Raises:
             TransportError: It cannot be reached.
         """
         with self._lock:
             if registry not in self._endpoints:
+                if insecure:
+                    self._insecure.add(registry)
+                self.http.name_host(registry, insecure=registry in self._insecure)
                 self._endpoints[registry] = self._find(registry)
             return self._endpoints[registry]
 
     def _find(self, registry: str) -> Endpoint:
         host = _HUB_HOST if registry == DOCKER_HUB else registry
-        secure = Endpoint(registry, f"https://{host}")
-        if registry not in self._plain_http and not is_loopback(registry):
-            self._ping(secure)
-            return secure
-        plain = Endpoint(registry, f"http://{host}")
-        try:
-            if self._ping(plain, retry=False) != 400:
-                return plain
-        except TransportError as error:
-            if not error.transient:
-                raise
-            broke = True
-        else:
-            broke = False
-        # Servers that expect TLS answer plain HTTP with 400, or not at all.
-        try:
-            self._ping(secure, retry=False)
-        except TransportError:
-            if not broke:
-                raise
-            self._ping(plain)
-            return plain
+        secure, plain = Endpoint(registry, f"https://{host}"), Endpoint(registry, f"http://{host}")
+        if registry in self._insecure:
+            return self._find_either(secure, plain)
+        if registry in self._plain_http or is_loopback(registry):
+            return self._find_either(plain, secure)
+        self._ping(secure)
         return secure
+
+    def _find_either(self, first: Endpoint, second: Endpoint) -> Endpoint:
+        answered = False
+        try:
+            answered = True
+            if self._answers(first):
+                return first
+        except TransportError as error:
+            answered = False
+            if not error.transient and first.url.startswith("http:"):
+                raise
+        try:
+            if self._answers(second):
+                return second
+        except TransportError:
+            if answered:
+                raise
+        self._ping(first)
+        return first
+
+    def _answers(self, endpoint: Endpoint) -> bool:
+        # Servers that expect TLS answer plain HTTP with 400, or not at all.
+        return self._ping(endpoint, retry=False) != 400 or endpoint.url.startswith("https:")
 
     def _ping(self, endpoint: Endpoint, *, retry: bool = True) -> int:
         url = f"{endpoint.url}/v2/"
@@ -116,16 +157,23 @@ class RegistrySession:
     def repository(
         self, reference: Reference, *, access: Access = Access.PULL, mount_from: Reference | None = None
     ) -> Repository:
-        """A repository to do something with, perhaps with mounts from another one of the same registry."""
-        scopes = [f"repository:{reference.repository}:{access.actions}"]
-        if mount_from is not None:
-            scopes.append(f"repository:{mount_from.repository}:pull")
-        return Repository(self, reference, self.endpoint(reference.registry), tuple(scopes), access)
+        """A repository to do something with, perhaps with mounts from another one of the same registry.
+
+        What is only pulled may be elsewhere and have mirrors, as `registries.conf` says.
+
+        Raises:
+            InvalidInputError: Pulling it is forbidden.
+        """
+        if access is Access.PULL:
+            sources = self.registries.sources(reference)
+            mirrors = tuple(Repository.of(self, mirror, access, insecure) for mirror, insecure in sources.mirrors)
+            return replace(Repository.of(self, sources.primary, access, sources.insecure), mirrors=mirrors)
+        return Repository.of(self, reference, access, self.registries.is_insecure(reference), mount_from)
 
     def catalog(self, registry: str) -> Repository:
         """A registry whose repositories are to be listed."""
         scopes = ("registry:catalog:*",)
-        return Repository(self, Reference(registry, "_catalog", None), self.endpoint(registry), scopes, Access.LIST)
+        return Repository(self, Reference(registry, "_catalog", None), scopes, Access.LIST)
 
     def warn(self, registry: str, header: str | None) -> None:
         """Pass on a registry's `Warning` header, each text once."""
@@ -145,16 +193,42 @@ class Repository:
     Attributes:
         session: Sends them.
         reference: The image wanted; its registry and repository count, all of it is named in messages.
-        endpoint: Where the API is.
         scopes: For the token, the needed one first.
         access: What is to be done.
+        insecure: Whether certificates do not matter, and plain HTTP is as good.
+        mirrors: Asked for manifests and blobs before.
     """
 
     session: RegistrySession
     reference: Reference
-    endpoint: Endpoint
     scopes: tuple[str, ...]
     access: Access
+    insecure: bool = False
+    mirrors: tuple[Repository, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        session: RegistrySession,
+        reference: Reference,
+        access: Access,
+        insecure: bool,
+        mount_from: Reference | None = None,
+    ) -> Repository:
+        """A repository with the scopes that an access needs."""
+        scopes = [f"repository:{reference.repository}:{access.actions}"]
+        if mount_from is not None:
+            scopes.append(f"repository:{mount_from.repository}:pull")
+        return cls(session, reference, tuple(scopes), access, insecure)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the API is; found when it is needed, since a mirror may be enough.
+
+        Raises:
+            TransportError: It cannot be reached.
+        """
+        return self.session.endpoint(self.reference.registry, insecure=self.insecure)
 
     def request(
         self,
@@ -183,6 +257,10 @@ class Repository:
             NotFoundError: The registry does not have it.
             TransportError: Anything else that went wrong.
         """
+        if is_mirrored(method, path):
+            for mirror in self.mirrors:
+                if found := mirror._try(method, path, headers, {*expected} - {404}, timeout):
+                    return found
         url = urljoin(f"{self.endpoint.url}/v2/{self.reference.repository}/", path)
         answers = {*expected, 401, 403, 404}
         auth = self.session.auth
@@ -206,8 +284,8 @@ class Repository:
         if response.status == 401 and ours:
             rejected = authorization
             with response:
-                auth.learn(self.endpoint, response.headers.get("WWW-Authenticate"))
-                authorization = auth.authorization(self.endpoint, self.scopes, rejected=rejected)
+                header = response.headers.get("WWW-Authenticate")
+                authorization = auth.renew(self.endpoint, self.scopes, rejected=rejected, header=header)
                 if authorization in (None, rejected):
                     raise self._refusal(response)
             response = send()
@@ -216,6 +294,19 @@ class Repository:
                 raise self._refusal(response)
         self.session.warn(self.endpoint.registry, response.headers.get("Warning"))
         return response
+
+    def _try(
+        self, method: str, path: str, headers: Mapping[str, str] | None, expected: Collection[int], timeout: float
+    ) -> Response | None:
+        """A mirror's answer, or None when it has nothing to give."""
+        failed = partial(self.session.mirrors.pass_over, self.reference)
+        if self.session.mirrors.is_usable(self.reference):
+            try:
+                response = self.request(method, path, headers=headers, expected=expected, timeout=timeout, retry=False)
+                return MirrorResponse(response, path, failed)
+            except (TransportError, VerificationError, FormatError) as error:
+                failed(error)
+        return None
 
     def location(self, response: Response) -> str:
         """The absolute URL in an answer's `Location`, which may be relative, and lack the scheme that a proxy adds.
@@ -226,11 +317,11 @@ class Repository:
         found = response.headers.get("Location")
         if not found:
             raise TransportError(f"`{self.endpoint.registry}` accepted an upload, but named no location for it")
-        url = urljoin(response.url, found)
+        url = join_location(response.url, found)
         parts, own = urlsplit(url), urlsplit(self.endpoint.url)
         if parts.hostname == own.hostname and parts.scheme != own.scheme:
             return parts._replace(scheme=own.scheme, netloc=own.netloc).geturl()
-        check_redirect(self.endpoint.url, url)
+        self.session.http.check_target(self.endpoint.url, url)
         return url
 
     def _refusal(self, response: Response) -> TransportError:

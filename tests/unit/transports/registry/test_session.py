@@ -104,6 +104,10 @@ class Docker:
     def open(self, url: str, *, headers: Any = None) -> Any:
         raise AssertionError(url)
 
+    def name_host(self, host: str, *, insecure: bool = False) -> None: ...
+
+    def check_target(self, source: str, target: str) -> None: ...
+
     def request(self, method: str, url: str, **options: Any) -> Any:
         self.urls.append(f"{method} {url}")
         raise TransportError("no network here")
