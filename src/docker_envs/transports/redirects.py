@@ -121,6 +121,7 @@ def is_this_machine(host: str | None) -> bool:
 
 def reach_of_literal(host: str) -> Reach | None:
     """The reach of an address in any notation that connections understand, or of `localhost`; None for other names."""
+    host = host.partition("%")[0].rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return Reach.LOCAL
     addresses = _addresses(host, socket.AI_NUMERICHOST)
