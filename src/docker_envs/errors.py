@@ -59,8 +59,8 @@ class InvalidInputError(DockerEnvsError):
 class InvalidReferenceError(InvalidInputError):
     """Text that is no image reference."""
 
-    def __init__(self, reference: str, reason: str) -> None:
-        super().__init__(f"invalid image reference {reference!r}: {reason}")
+    def __init__(self, reference: str, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(f"invalid image reference {reference!r}: {reason}", hint=hint)
         self.reference = reference
         self.reason = reason
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Buffer
@@ -36,10 +37,18 @@ class ByteSink(Protocol):
         """Take all of `content`."""
 
 
-def copy_stream(source: ByteSource, target: ByteSink) -> int:
-    """Copy all of `source` to `target` in bounded chunks; the number of bytes copied."""
+def copy_stream(source: ByteSource, target: ByteSink, *, watch: Callable[[int], object] | None = None) -> int:
+    """Copy all of `source` to `target` in bounded chunks; the number of bytes copied.
+
+    Args:
+        source: Read to its end.
+        target: Gets every chunk.
+        watch: Told the size of each chunk in bytes when it was copied; what it raises ends the copy.
+    """
     count = 0
     while chunk := source.read(CHUNK_SIZE):
         target.write(chunk)
         count += len(chunk)
+        if watch is not None:
+            watch(len(chunk))
     return count

@@ -94,8 +94,16 @@ class BlobStore:
         """Whether the blob is here."""
         return self.path(digest).is_file()
 
-    def add(self, digest: Digest, stream: ByteSource, *, source: str, size: int | None = None) -> Path:
-        """Keep all of `stream`, which must be what `digest` says; the caller closes it.
+    def add(
+        self,
+        digest: Digest,
+        stream: ByteSource,
+        *,
+        source: str,
+        size: int | None = None,
+        watch: Callable[[int], object] | None = None,
+    ) -> Path:
+        """Keep all of `stream`, which must be what `digest` says; the caller closes it, `watch` is as in `copy_stream`.
 
         Raises:
             VerificationError: It is not; nothing is kept.
@@ -104,7 +112,7 @@ class BlobStore:
         path = self.path(digest)
         if not path.is_file():
             with atomic_file(path) as file:
-                copy_stream(VerifyingReader(stream, source=source, digest=digest, size=size), file)
+                copy_stream(VerifyingReader(stream, source=source, digest=digest, size=size), file, watch=watch)
         return path
 
     def create(self, write: Callable[[BinaryIO], Facts], digest: Callable[[Facts], Digest]) -> Facts:

@@ -79,12 +79,13 @@ def _can_open(blob: Blob) -> bool:
 
 
 def index_entries(artifacts: Iterable[NamedArtifact]) -> list[Descriptor]:
-    """Entries for `index.json`: one for each name of each artifact, or one without a name."""
+    """Entries for `index.json`: one for each name of each artifact, or else one with the annotations that it has."""
     entries = []
     for named in artifacts:
-        names = [_name_annotations(reference) for reference in named.references] or [{}]
-        kept = {key: value for key, value in named.artifact.descriptor.annotations.items() if key not in _NAMES}
-        entries += [replace(named.artifact.descriptor, annotations={**kept, **annotations}) for annotations in names]
+        descriptor = named.artifact.descriptor
+        kept = {key: value for key, value in descriptor.annotations.items() if key not in _NAMES}
+        names = [{**kept, **_name_annotations(reference)} for reference in named.references]
+        entries += [replace(descriptor, annotations=annotations) for annotations in names] or [descriptor]
     return entries
 
 

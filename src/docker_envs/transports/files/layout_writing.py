@@ -10,9 +10,10 @@ import fcntl
 import os
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from docker_envs.errors import InvalidInputError, NotFoundError
+from docker_envs.errors import InvalidInputError, NotFoundError, TransportError
 from docker_envs.fields import Fields, canonical_json
 from docker_envs.oci import media_types
 from docker_envs.oci.manifest import MAX_MANIFEST_SIZE, Index
@@ -28,8 +29,10 @@ from docker_envs.transports.files.layout_content import (
     content_blobs,
     index_entries,
 )
+from docker_envs.transports.parallel import run_parallel
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
     from docker_envs.oci.descriptor import Descriptor
     from docker_envs.oci.image import NamedImage
     from docker_envs.report import Task
+
+# Blobs that are written at once; their sources may be far away.
+_WORKERS = 4
 
 
 def write_layout(
@@ -122,13 +128,21 @@ def _key(entry: JsonObject) -> str:
 
 
 def _add_blobs(store: BlobStore, blobs: Iterable[Blob], added: list[Path], task: Task | None) -> None:
-    for blob in blobs:
-        if not store.has(blob.digest):
-            with blob.opener() as stream:
-                source = f"blob {blob.digest.short}"
-                added.append(store.add(blob.digest, stream, source=source, size=blob.size))
-        if task is not None:
-            task.advance(blob.size)
+    def job(blob: Blob, cancelled: threading.Event) -> None:
+        def watch(count: int) -> None:
+            if cancelled.is_set():
+                raise TransportError(f"writing blob {blob.digest.short} was cancelled")
+            if task is not None:
+                task.advance(count)
+
+        if store.has(blob.digest):
+            watch(blob.size)
+            return
+        with blob.opener() as stream:
+            source = f"blob {blob.digest.short}"
+            added.append(store.add(blob.digest, stream, source=source, size=blob.size, watch=watch))
+
+    run_parallel([partial(job, blob) for blob in sorted(blobs, key=lambda blob: -blob.size)], workers=_WORKERS)
 
 
 def _write_file(path: Path, content: bytes) -> None:
