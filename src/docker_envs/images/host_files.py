@@ -6,19 +6,23 @@ import os
 import stat
 import tarfile
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeAlias
 
-from docker_envs.archive.entry import Entry, Kind
+from docker_envs.archive.entry import DIRECTORY_MODE, DIRECTORY_MTIME, Entry, Kind
 from docker_envs.errors import FormatError, InvalidInputError
 from docker_envs.paths import image_path
 from docker_envs.streams import CHUNK_SIZE
 from docker_envs.transports.blobs import storage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     Filter: TypeAlias = Callable[[tarfile.TarInfo], tarfile.TarInfo | None]
+
+#: Directories that are not 0755 in any distribution; an entry for one in a layer replaces what the base says.
+WELL_KNOWN_MODES = {"root": 0o700, "tmp": 0o1777, "var/tmp": 0o1777}
 
 _TAR_TYPES = {
     stat.S_IFREG: tarfile.REGTYPE,
@@ -61,6 +65,38 @@ def iter_host_entries(host_path: Path, path: str, accept: Filter | None = None) 
         PathEscapeError: The filter returned a path outside of the image.
     """
     return _HostTree(accept).entries(host_path, path)
+
+
+def copying_filter(
+    path: str, *, exclude: Sequence[str] = (), owner: tuple[int, int] = (0, 0), latest: int | None = None
+) -> Filter:
+    """A filter for copying a directory or file to a place in an image.
+
+    The directory at the place itself gets mode 0755 and a constant mtime, as it may be one that other layers share.
+
+    Args:
+        path: The place, canonical.
+        exclude: Patterns, with which a name or a whole path below `path` is left out.
+        owner: Numbers of user and group.
+        latest: Upper bound for every mtime, in seconds since 1970 UTC.
+    """
+    patterns = [pattern.strip("/") for pattern in exclude]
+
+    def accept(header: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        inside = header.name[len(path) :].lstrip("/")
+        names = (inside, inside.rpartition("/")[2])
+        if inside and any(fnmatchcase(name, pattern) for pattern in patterns for name in names):
+            return None
+        header.uid, header.gid = owner
+        if latest is not None:
+            header.mtime = min(header.mtime, latest)
+        if not inside and header.isdir():
+            header.mode, header.mtime = WELL_KNOWN_MODES.get(path, DIRECTORY_MODE), DIRECTORY_MTIME
+            if path in WELL_KNOWN_MODES:
+                header.uid = header.gid = 0
+        return header
+
+    return accept
 
 
 @dataclass
