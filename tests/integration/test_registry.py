@@ -20,7 +20,7 @@ from docker_envs.oci import edit, media_types
 from docker_envs.oci.descriptor import Descriptor, Platform
 from docker_envs.oci.layer import file_layer
 from docker_envs.oci.reference import Reference
-from docker_envs.transports.authentication.credentials import DockerCredentials
+from docker_envs.transports.authentication.config_files import StoredCredentials
 from docker_envs.transports.registry.client import RegistryClient, host_platform
 from docker_envs.validate import validate_image
 from tests.base_image import ENV, HOST_ARCHITECTURE, LABELS, BaseImage
@@ -199,12 +199,12 @@ def test_changed_files_leave_nothing_behind(registry: str, tmp_path: Path) -> No
     assert RegistryClient().digest(target) is None
 
 
-def logged_in(registry: PasswordRegistry, folder: Path, password: str | None = None) -> DockerCredentials:
+def logged_in(registry: PasswordRegistry, folder: Path, password: str | None = None) -> StoredCredentials:
     """Credentials as `docker login` writes them."""
     pair = f"{registry.username}:{registry.password if password is None else password}"
     auths = {registry.address: {"auth": base64.b64encode(pair.encode()).decode()}}
     (folder / "config.json").write_text(json.dumps({"auths": auths}))
-    return DockerCredentials(folder / "config.json")
+    return StoredCredentials(folder / "config.json")
 
 
 def test_password(registry_with_basic_auth: PasswordRegistry, tmp_path: Path) -> None:
@@ -216,10 +216,10 @@ def test_password(registry_with_basic_auth: PasswordRegistry, tmp_path: Path) ->
 
 
 def test_missing_password(registry_with_basic_auth: PasswordRegistry, tmp_path: Path) -> None:
-    client = RegistryClient(credentials=DockerCredentials(tmp_path / "none.json"))
+    client = RegistryClient(credentials=StoredCredentials(environment={}))
     with pytest.raises(AuthenticationError, match=r"no permission to pull .*: UNAUTHORIZED: authentication") as caught:
         client.image(parse(f"{registry_with_basic_auth.address}/secret:1"))
-    assert f"docker login {registry_with_basic_auth.address}`" in (caught.value.hint or "")
+    assert f"docker-envs login {registry_with_basic_auth.address}`" in (caught.value.hint or "")
 
 
 def test_wrong_password(registry_with_basic_auth: PasswordRegistry, tmp_path: Path) -> None:

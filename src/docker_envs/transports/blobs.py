@@ -45,8 +45,12 @@ def storage_errors(action: str, path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
     """A new file that appears at `path` only when the block ends well; nothing is left otherwise.
+
+    Args:
+        path: Its place.
+        mode: Its permission bits; by default what the umask leaves.
 
     Yields:
         The file, open for writing and reading, under a temporary name in the same directory.
@@ -62,7 +66,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             with os.fdopen(handle, "w+b") as file:
                 yield cast("BinaryIO", file)
                 file.flush()
-                os.fchmod(file.fileno(), 0o666 & ~_umask())
+                os.fchmod(file.fileno(), 0o666 & ~_umask() if mode is None else mode)
                 os.fsync(file.fileno())
             temporary.replace(path)
         except BaseException:

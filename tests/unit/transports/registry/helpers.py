@@ -25,7 +25,7 @@ class Known:
     def __init__(self, found: Credentials | None = None) -> None:
         self.found = found
 
-    def find(self, registry: str) -> Credentials | None:
+    def find(self, registry: str, repository: str) -> Credentials | None:
         return self.found
 
 

@@ -66,7 +66,7 @@ def test_anonymous_pushes_are_refused_with_a_hint(guarded: RegistrySimulator) ->
         AuthenticationError, match=r"no permission to push to .*: the registry wants credentials"
     ) as caught:
         client().push_image(tiny_image(), name(guarded))
-    assert caught.value.hint == f"log in with `docker login {guarded.address}`"
+    assert caught.value.hint == f"log in with `docker-envs login {guarded.address}`"
 
 
 def test_wrong_passwords_are_not_shown(guarded: RegistrySimulator) -> None:
