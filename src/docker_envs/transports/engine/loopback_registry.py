@@ -17,6 +17,7 @@ import socketserver
 import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from docker_envs.digest import Digest
@@ -24,12 +25,14 @@ from docker_envs.errors import InvalidInputError
 from docker_envs.oci.blob import Blob
 from docker_envs.report import SILENT, Reporter, Task
 from docker_envs.streams import CHUNK_SIZE
+from docker_envs.transports.blobs import storage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Self
 
+    from docker_envs.digest import VerifyingReader
     from docker_envs.oci.artifact import Artifact
 
 #: Seconds that a connection may be idle.
@@ -90,8 +93,8 @@ class LoopbackRegistry:
         self._server.server_close()
         self._server.break_connections()
 
-    def find(self, path: str) -> Blob | None:
-        """What is at the path of a URL, if anything."""
+    def find(self, method: str, path: str) -> Blob | None:
+        """What a request asks for, if it is there."""
         if not path.startswith(self._root):
             return None
         self.contacted.set()
@@ -104,12 +107,13 @@ class LoopbackRegistry:
             document = self._documents[digest]
             return Blob(document.descriptor, partial(io.BytesIO, document.raw))
         if kind == "blobs" and digest in self._blobs:
-            self.fetched.add(digest)
+            if method == "GET":
+                self.fetched.add(digest)
             return self._blobs[digest]
         return None
 
     def advance(self, blob: Blob, position: int) -> None:
-        """So much of a blob was sent, in bytes."""
+        """So much of a blob is sent, in bytes."""
         if blob.digest in self._documents or blob.digest in self._configs:
             return
         with self._lock:
@@ -118,12 +122,18 @@ class LoopbackRegistry:
                 self._progress[blob.digest] = _Progress(task, blob.size)
             self._progress[blob.digest].reach(position)
 
-    def fail(self, error: BaseException) -> None:
-        """A blob could not be given."""
-        with self._lock:
-            first, self.failure = self.failure is None, self.failure or error
-        if first:
-            self._on_failure()
+    @contextlib.contextmanager
+    def reading(self, blob: Blob) -> Iterator[None]:
+        """Remember what goes wrong with a blob."""
+        try:
+            with storage_errors("read", blob.host_path or Path(f"blob {blob.digest.short}")):
+                yield
+        except BaseException as error:
+            with self._lock:
+                first, self.failure = self.failure is None, self.failure or error
+            if first:
+                self._on_failure()
+            raise
 
 
 class _Progress:
@@ -153,7 +163,6 @@ class _Server(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.registry = registry
         self._connections: set[socket.socket] = set()
-        self._closed = False
         self._lock = threading.Lock()
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -170,9 +179,10 @@ class _Server(socketserver.ThreadingTCPServer):
         """A reader that leaves early is no event; what goes wrong on our side is in `failure`."""
 
     def break_connections(self) -> None:
-        with self._lock, contextlib.suppress(OSError):
+        with self._lock:
             for connection in self._connections:
-                connection.shutdown(socket.SHUT_RDWR)
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -188,16 +198,10 @@ class _Handler(BaseHTTPRequestHandler):
         registry = cast("_Server", self.server).registry
         if self.path == "/v2/":
             self._begin(200, 0)
-        elif (blob := registry.find(self.path)) is None:
+        elif (blob := registry.find(self.command, self.path)) is None:
             self._begin(404, 0)
         else:
-            try:
-                self._give(registry, blob)
-            except OSError:
-                raise
-            except BaseException as error:
-                registry.fail(error)
-                raise
+            self._give(registry, blob)
 
     do_GET = do_HEAD = serve  # noqa: N815 - names of the base class
 
@@ -213,16 +217,23 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             self._begin(200, blob.size, **headers)
             return
-        with blob.open_blob() as stream:
+        with registry.reading(blob):
+            stream = blob.open_blob()
+        with stream:
             self._begin(206 if partial_content else 200, end - start, **headers)
             position = 0
             # To the end in any case: only there it is verified.
-            while chunk := stream.read(CHUNK_SIZE):
+            while chunk := self._read(registry, blob, stream):
                 piece = chunk[max(0, start - position) : max(0, end - position)]
                 position += len(chunk)
                 if piece:
-                    self.wfile.write(piece)
+                    # First, since nobody waits for us after the last byte.
                     registry.advance(blob, min(position, end))
+                    self.wfile.write(piece)
+
+    def _read(self, registry: LoopbackRegistry, blob: Blob, stream: VerifyingReader) -> bytes:
+        with registry.reading(blob):
+            return stream.read(CHUNK_SIZE)
 
     def _range(self, size: int) -> tuple[int, int]:
         """Start and end of what is wanted; a form of `Range` that we do not know means all, as the RFC allows."""
