@@ -11,6 +11,7 @@ from docker_envs.errors import (
 from docker_envs.oci.reference import Reference
 from docker_envs.transports.authentication.credentials import Credentials
 from docker_envs.transports.registry.client import RegistryClient
+from docker_envs.transports.registry.registries_conf import RegistriesConf, RegistryEntry
 from tests.images import make_image
 from tests.simulators.http_server import Answer, HttpSimulator
 from tests.simulators.images import tiny_image, tiny_layer
@@ -18,7 +19,7 @@ from tests.simulators.images import tiny_image, tiny_layer
 if TYPE_CHECKING:
     from tests.simulators.registry import RegistrySimulator
 
-from tests.unit.transports.registry.helpers import Known, Recorder, client, name, store
+from tests.unit.transports.registry.helpers import RULE, Known, Recorder, client, name, store
 
 
 def test_layers_in_an_object_store_are_fetched_without_credentials(guarded: RegistrySimulator) -> None:
@@ -98,13 +99,17 @@ def test_warnings_are_passed_on_once(server: RegistrySimulator) -> None:
 class Docker:
     """Stands for the network: answers as Docker Hub would, and remembers whom it was asked about."""
 
+    rule = RULE
+
     def __init__(self) -> None:
         self.urls: list[str] = []
+        self.named: list[tuple[str, bool]] = []
 
     def open(self, url: str, *, headers: Any = None) -> Any:
         raise AssertionError(url)
 
-    def name_host(self, host: str, *, insecure: bool = False) -> None: ...
+    def name_host(self, host: str, *, insecure: bool = False) -> None:
+        self.named.append((host, insecure))
 
     def check_target(self, source: str, target: str) -> None: ...
 
@@ -118,6 +123,58 @@ def test_docker_hub_is_elsewhere() -> None:
     with pytest.raises(TransportError):
         RegistryClient(http=hub, credentials=Known()).image(Reference.parse("debian:12"))
     assert hub.urls == ["GET https://registry-1.docker.io/v2/"]
+
+
+@pytest.mark.parametrize(
+    ("registry", "insecure", "expected"),
+    [
+        ("registry.example", ("registry.example",), ["https", "http", "https"]),
+        ("registry.example:5000", ("registry.example",), ["https"]),
+        ("127.0.0.1:5000", ("127.0.0.1:5000",), ["https", "http", "https"]),
+    ],
+)
+def test_insecure_registries_may_lack_tls(registry: str, insecure: tuple[str, ...], expected: list[str]) -> None:
+    network = Docker()
+    one = RegistryClient(http=network, credentials=Known(), insecure=insecure)
+    with pytest.raises(TransportError):
+        one.image(Reference.parse(f"{registry}/app"))
+    assert [url.partition("://")[0].split()[1] for url in network.urls] == expected
+
+
+def test_hosts_that_the_user_names_are_known() -> None:
+    network = Docker()
+    one = RegistryClient(http=network, credentials=Known(), plain_http=("a.example",), insecure=("b.example:1",))
+    assert sorted(network.named) == [("a.example", False), ("b.example:1", True)]
+    with pytest.raises(TransportError):
+        one.image(Reference.parse("c.example/app"))
+    assert network.named[-1] == ("c.example", False)
+
+
+def test_a_registry_without_tls_that_is_insecure(server: RegistrySimulator) -> None:
+    image = store(server, tiny_image())
+    assert client(insecure=[server.address]).image(name(server)).digest == image.digest
+
+
+def test_insecure_registries_of_podmans_settings(server: RegistrySimulator) -> None:
+    network = Docker()
+    settings = RegistriesConf({"a.example": RegistryEntry("a.example", insecure=True)})
+    one = RegistryClient(http=network, credentials=Known(), registries=settings)
+    for work in (
+        lambda: one.image(Reference.parse("a.example/app")),
+        lambda: one.push_image(tiny_image(), Reference.parse("a.example/app")),
+    ):
+        network.urls.clear()
+        with pytest.raises(TransportError):
+            work()
+        assert network.urls[:2] == ["GET https://a.example/v2/", "GET http://a.example/v2/"]
+    assert ("a.example", True) in network.named
+
+
+@pytest.mark.parametrize("location", ["ftp://elsewhere.example/upload", "http://[::1", "http://127.0.0.1:port/"])
+def test_upload_locations_that_are_refused(server: RegistrySimulator, location: str) -> None:
+    server.faults = [("POST", Answer(202, headers={"Location": location}))]
+    with pytest.raises(TransportError, match=r"refused to go|which is no URL"):
+        client().push_layer(tiny_layer("x"), name(server))
 
 
 @pytest.mark.parametrize(
