@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from docker_envs import errors
-from docker_envs.cli.build import build_command
+from docker_envs.cli.commands import LazyGroup
 from docker_envs.version import __version__
 
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="docker-envs",
+    cls=LazyGroup,
     help="Declarative environments as container images, built without Docker.",
     no_args_is_help=True,
     # Tracebacks with local variables would show credentials.
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("build")(build_command)
 
 
 def _print_version(wanted: bool) -> None:
