@@ -9,13 +9,32 @@ import pytest
 
 from tests.base_image import BaseImage, push_base_image, write_layout
 from tests.packages.channel import build_channel
-from tests.services import HTPASSWD_LINE, Engine, PasswordRegistry, require_programs, run_engine, run_registry
+from tests.services import (
+    HTPASSWD_LINE,
+    Containerd,
+    Engine,
+    PasswordRegistry,
+    require_programs,
+    run_containerd,
+    run_engine,
+    run_podman,
+    run_registry,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-HOST_VARIABLES = ("DOCKER_AUTH_CONFIG", "DOCKER_CONFIG", "DOCKER_HOST", "REGISTRY_AUTH_FILE", "SOURCE_DATE_EPOCH")
+HOST_VARIABLES = (
+    "CONTAINER_HOST",
+    "DOCKER_AUTH_CONFIG",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
+    "DOCKER_HOST",
+    "REGISTRY_AUTH_FILE",
+    "SOURCE_DATE_EPOCH",
+    "XDG_RUNTIME_DIR",
+)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -90,6 +109,20 @@ def engine(running_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """A real Docker engine, which `DOCKER_HOST` names for the time of the test."""
     monkeypatch.setenv("DOCKER_HOST", running_engine.host)
     return running_engine
+
+
+@pytest.fixture(scope="session")
+def podman(registry: str) -> Iterator[Engine]:
+    """The session's podman service."""
+    with run_podman(insecure=[registry]) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def containerd() -> Iterator[Containerd]:
+    """The session's containerd, which has nothing to do with Docker's."""
+    with run_containerd() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,15 @@
-"""Starts a real registry and a real Docker engine on this host, on free loopback ports and short socket paths."""
+"""Starts real registries and container engines on this host, on free loopback ports and short socket paths."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,6 +24,17 @@ T = TypeVar("T")
 
 START_SECONDS = 30
 STORAGE_DRIVERS = ("overlay2", "vfs")
+PODMAN_STORAGE_DRIVERS = ("overlay", "vfs")
+
+#: What podman needs to run containers here: the usual limits may be above what this process may set.
+PODMAN_SETTINGS = """
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "runc"
+"""
 
 USERNAME, PASSWORD = "fixture", "correct horse"
 HTPASSWD_LINE = f"{USERNAME}:$2y$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2\n"
@@ -44,7 +56,7 @@ class PasswordRegistry:
 
 @dataclass(frozen=True)
 class Engine:
-    """A Docker engine; `host` is what `DOCKER_HOST` holds for it."""
+    """Docker's engine or podman; `host` is what `DOCKER_HOST` holds for it."""
 
     host: str
     client: docker.DockerClient
@@ -129,16 +141,45 @@ def run_registry(folder: Path, *, htpasswd: str = "") -> Iterator[str]:
 
 
 @contextmanager
-def run_engine() -> Iterator[Engine]:
-    """Run dockerd without a network bridge, in a temporary folder; skips the test where it cannot run."""
+def run_engine(*, prefix: Sequence[str] = ()) -> Iterator[Engine]:
+    """Run dockerd without a network bridge, in a temporary folder; skips the test where it cannot run.
+
+    Args:
+        prefix: A program with arguments that runs the engine.
+    """
     require_programs("dockerd", "containerd", "runc")
+    with _first_that_starts("dockerd", STORAGE_DRIVERS, lambda driver: _run_dockerd(driver, prefix)) as engine:
+        yield engine
+
+
+@contextmanager
+def run_podman(*, insecure: Sequence[str] = (), prefix: Sequence[str] = ()) -> Iterator[Engine]:
+    """Run podman's service in a temporary folder; skips the test where it cannot run.
+
+    Args:
+        insecure: Registries that speak plain HTTP.
+        prefix: A program with arguments that runs the service.
+    """
+    require_programs("podman", "runc")
+    start = _first_that_starts(
+        "podman", PODMAN_STORAGE_DRIVERS, lambda driver: _run_podman_service(driver, insecure, prefix)
+    )
+    with start as engine:
+        yield engine
+
+
+@contextmanager
+def _first_that_starts(
+    program: str, drivers: Sequence[str], start: Callable[[str], AbstractContextManager[Engine]]
+) -> Iterator[Engine]:
+    """An engine with the first storage driver that works here."""
     if os.geteuid() != 0:
-        pytest.skip("dockerd needs root")
+        pytest.skip(f"{program} needs root")
     problems = []
     with ExitStack() as stack:
-        for driver in STORAGE_DRIVERS:
+        for driver in drivers:
             try:
-                engine = stack.enter_context(_run_dockerd(driver))
+                engine = stack.enter_context(start(driver))
             except ServiceError as exc:
                 problems.append(str(exc))
             else:
@@ -148,18 +189,83 @@ def run_engine() -> Iterator[Engine]:
 
 
 @contextmanager
-def _run_dockerd(driver: str) -> Iterator[Engine]:
+def _run_dockerd(driver: str, prefix: Sequence[str]) -> Iterator[Engine]:
     # Unix socket paths are limited to 107 bytes, so pytest's folders will not do.
     with tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
         # A dockerd that fails to start leaves its data mounted on itself; one that ended well has unmounted it.
-        stack.callback(subprocess.run, ["umount", "--quiet", f"{folder}/data"], stderr=subprocess.DEVNULL)
+        stack.callback(_unmount, f"{folder}/data")
         host = f"unix://{folder}/docker.sock"
         command = ["dockerd", "--host", host, "--storage-driver", driver, "--iptables=false", "--bridge=none"]
         command += ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
 
         log = Path(folder, "log")
         # A client that tries too early leaks its socket.
-        stack.enter_context(running(command, log, lambda: True if "API listen on" in log.read_text() else None))
-        client = docker.DockerClient(base_url=host, version="auto", timeout=START_SECONDS)
-        stack.callback(client.close)
+        ready = running([*prefix, *command], log, lambda: True if "API listen on" in log.read_text() else None)
+        stack.enter_context(ready)
+        yield stack.enter_context(_engine_at(host))
+
+
+@contextmanager
+def _run_podman_service(driver: str, insecure: Sequence[str], prefix: Sequence[str]) -> Iterator[Engine]:
+    with tempfile.TemporaryDirectory(prefix="podman-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        stack.callback(_unmount, f"{folder}/root/{driver}")
+        Path(folder, "containers.conf").write_text(PODMAN_SETTINGS)
+        Path(folder, "registries.conf").write_text(
+            "".join(f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n' for registry in insecure)
+        )
+        path = Path(folder, "podman.sock")
+        command = ["env", f"CONTAINERS_CONF={folder}/containers.conf"]
+        command += [f"CONTAINERS_REGISTRIES_CONF={folder}/registries.conf", *prefix, "podman", "--root"]
+        command += [f"{folder}/root", "--runroot", f"{folder}/run", "--tmpdir", f"{folder}/tmp"]
+        command += ["--storage-driver", driver, "system", "service", "--time=0", f"unix://{path}"]
+        stack.enter_context(running(command, Path(folder, "log"), lambda: _listens(path) or None))
+        yield stack.enter_context(_engine_at(f"unix://{path}"))
+
+
+@contextmanager
+def _engine_at(host: str) -> Iterator[Engine]:
+    client = docker.DockerClient(base_url=host, version="auto", timeout=START_SECONDS)
+    try:
         yield Engine(host, client)
+    finally:
+        client.close()
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _unmount(path: str) -> None:
+    subprocess.run(["umount", "--quiet", path], stderr=subprocess.DEVNULL)
+
+
+@dataclass(frozen=True)
+class Containerd:
+    """containerd without Docker; `address` is its socket."""
+
+    address: str
+
+    def ctr(self, *args: str | Path) -> str:
+        """What `ctr` prints."""
+        command = ["ctr", "--address", self.address, *map(str, args)]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+@contextmanager
+def run_containerd() -> Iterator[Containerd]:
+    """Run containerd in a temporary folder; skips the test where it cannot run."""
+    require_programs("containerd", "ctr")
+    if os.geteuid() != 0:
+        pytest.skip("containerd needs root")
+    with tempfile.TemporaryDirectory(prefix="containerd-", ignore_cleanup_errors=True) as folder:
+        Path(folder, "config.toml").write_text('version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
+        path = Path(folder, "containerd.sock")
+        command = ["containerd", "--config", f"{folder}/config.toml", "--root", f"{folder}/root"]
+        command += ["--state", f"{folder}/state", "--address", str(path)]
+        with running(command, Path(folder, "log"), lambda: _listens(path) or None):
+            yield Containerd(str(path))
