@@ -5,29 +5,27 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, connection
 from docker_envs.errors import InvalidInputError
+from docker_envs.images.transports import Transports
 from docker_envs.oci.reference import DOCKER_HUB, Reference
 from docker_envs.report import SILENT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from docker_envs.images.transports import Connection
     from docker_envs.transports.authentication.credentials import Credentials
 
 Registry = Annotated[str, typer.Argument(metavar="[REGISTRY]", help="Host with optional port.")]
 User = Annotated[str | None, typer.Option("--username", "-u", metavar="USER", help="User name.")]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Take the password from standard input.")]
-AuthFile = Annotated[
-    Path | None, typer.Option("--authfile", metavar="FILE", help="File with credentials, instead of Docker's.")
-]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Store without encryption, and do not ask.")]
 All = Annotated[bool, typer.Option("--all", "-a", help="All registries.")]
-PlainHttp = Annotated[
-    list[str] | None, typer.Option("--plain-http", metavar="HOST", help="Registry without TLS, may be repeated.")
-]
 
 # Longer than any password or token.
 _MAX_PASSWORD_LENGTH = 1 << 16
@@ -38,9 +36,11 @@ def login_command(
     registry: Registry = DOCKER_HUB,
     username: User = None,
     password_stdin: PasswordStdin = False,
-    authfile: AuthFile = None,
     yes: Yes = False,
     plain_http: PlainHttp = None,
+    insecure: Insecure = None,
+    ca_file: CaFile = None,
+    auth_file: AuthFile = None,
 ) -> None:
     """Log in to a registry.
 
@@ -50,7 +50,7 @@ def login_command(
     from docker_envs.transports.authentication.logins import LoginFile
 
     name = parse_registry(registry)
-    file = LoginFile(authfile)
+    file = LoginFile(auth_file)
     plain = file.helper_for(name) is None
     if plain and not yes and not sys.stdin.isatty():
         raise InvalidInputError(
@@ -58,26 +58,26 @@ def login_command(
             hint="agree with `--yes`, or have a credential helper in `credsStore` of that file",
         )
     credentials = _ask_credentials(username, from_stdin=password_stdin)
-    _check(name, credentials, plain_http or [])
+    _check(name, credentials, connection(plain_http, insecure, ca_file, auth_file))
     question = f"the password will be stored without encryption in {file.path}; go on?"
     if plain and not yes and not typer.confirm(question, err=True):
         print("not logged in; nothing was stored", file=sys.stderr)
         raise typer.Exit(1)
     file.store(name, credentials)
     print(f"logged in to `{name}` as `{credentials.username}`", file=sys.stderr)
-    _note_other_source(authfile, name, credentials)
+    _note_other_source(auth_file, name, credentials)
 
 
-def logout_command(*, registry: Registry = DOCKER_HUB, authfile: AuthFile = None, everything: All = False) -> None:
+def logout_command(*, registry: Registry = DOCKER_HUB, everything: All = False, auth_file: AuthFile = None) -> None:
     """Remove the credentials for a registry from the file and its credential helper."""
     from docker_envs.transports.authentication.logins import LoginFile
 
-    file = LoginFile(authfile)
+    file = LoginFile(auth_file)
     names = file.registries() if everything else [parse_registry(registry)]
     for name in names:
         removed = file.remove(name)
         print(f"logged out of `{name}`" if removed else f"not logged in to `{name}`", file=sys.stderr)
-        _note_other_source(authfile, name, None)
+        _note_other_source(auth_file, name, None)
     if not names:
         print("not logged in to any registry", file=sys.stderr)
 
@@ -120,22 +120,26 @@ def _ask_credentials(username: str | None, *, from_stdin: bool) -> Credentials:
     return Credentials(username, password)
 
 
-def _check(registry: str, credentials: Credentials, plain_http: list[str]) -> None:
-    from docker_envs.transports.http import HttpClient
+def _check(registry: str, credentials: Credentials, connection: Connection) -> None:
     from docker_envs.transports.registry.login import GivenCredentials, check_login
     from docker_envs.transports.registry.session import RegistrySession
 
-    given = GivenCredentials(registry, credentials)
-    session = RegistrySession(HttpClient(), given, plain_http=plain_http, reporter=SILENT)
+    session = RegistrySession(
+        Transports(connection).http,
+        GivenCredentials(registry, credentials),
+        plain_http=connection.plain_http,
+        insecure=connection.insecure,
+        reporter=SILENT,
+    )
     check_login(session, registry, credentials)
 
 
-def _note_other_source(authfile: Path | None, registry: str, expected: Credentials | None) -> None:
+def _note_other_source(auth_file: Path | None, registry: str, expected: Credentials | None) -> None:
     """Say so when other credentials than expected are the ones in use."""
     from docker_envs.transports.authentication.config_files import StoredCredentials, named_file
 
-    if expected is None and named_file(authfile, os.environ):
+    if expected is None and named_file(auth_file, os.environ):
         return
-    found = StoredCredentials(authfile).locate(registry, "")
+    found = StoredCredentials(auth_file).locate(registry, "")
     if found is not None and found.credentials != expected:
         print(f"note: the credentials for `{registry}` in `{found.source}` are used", file=sys.stderr)

@@ -144,7 +144,7 @@ class TokenServer:
 def _lifetime(fields: Fields, date: str | None) -> float:
     """Seconds; a token that was issued a while ago, by the server's own clock, lives so much shorter."""
     stated = fields.document.get("expires_in")
-    if isinstance(stated, bool) or not isinstance(stated, int | float) or stated <= 0:
+    if isinstance(stated, bool) or not isinstance(stated, int | float) or not stated > 0:
         stated = _DEFAULT_LIFETIME
     lifetime = float(min(stated, _MAX_LIFETIME))
     try:

@@ -145,9 +145,7 @@ def test_unknown_registries_have_none(tmp_path: Path) -> None:
         ('{"auths": {"r.example": {"auth": "hushhush"}}}', AuthenticationError),
     ],
 )
-def test_damaged_files_are_errors_without_secrets(
-    tmp_path: Path, content: str, error: type[DockerEnvsError]
-) -> None:
+def test_damaged_files_are_errors_without_secrets(tmp_path: Path, content: str, error: type[DockerEnvsError]) -> None:
     path = tmp_path / "config.json"
     path.write_text(content)
     with pytest.raises(error, match=str(tmp_path)) as caught:
@@ -305,7 +303,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-KEYS = st.sampled_from(["r.example", "https://r.example/v1/", "r.example/a", "docker.io", "", "/", "https://"]) | st.text()
+KEYS = (
+    st.sampled_from(["r.example", "https://r.example/v1/", "r.example/a", "docker.io", "", "/", "https://"]) | st.text()
+)
 ENTRIES = JSON | st.dictionaries(
     st.sampled_from(["auth", "identitytoken", "registrytoken", "username", "password"]), JSON | st.text(), max_size=5
 )

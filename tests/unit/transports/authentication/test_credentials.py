@@ -32,7 +32,9 @@ def test_what_a_server_repeats_is_taken_out() -> None:
     assert found.redact(said) == "no user Aladdin with … in Basic …"
 
 
-@pytest.mark.parametrize("content", [b'{"auth": "hush', b'"hush"', b'{"auth": "hush\xff"}', b"\xffhush", b"[" * 200_000])
+@pytest.mark.parametrize(
+    "content", [b'{"auth": "hush', b'"hush"', b'{"auth": "hush\xff"}', b"\xffhush", b"[" * 200_000]
+)
 def test_content_that_cannot_be_read_is_not_in_the_error(content: bytes) -> None:
     with pytest.raises(FormatError, match="^place: ") as caught:
         parse_secret(content, source="place")

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 import pytest
 
-from docker_envs.errors import AuthenticationError, FormatError
+from docker_envs.errors import AuthenticationError, FormatError, TransportError
 from docker_envs.transports.authentication.credentials import Credentials
-from docker_envs.transports.authentication.tokens import Authenticator, Challenge, Endpoint, parse_challenges
+from docker_envs.transports.authentication.challenges import Endpoint
+from docker_envs.transports.authentication.tokens import Authenticator
 from docker_envs.transports.fetch import RetryRule
 from docker_envs.transports.http import HttpClient
 from tests.simulators.http_server import Answer, HttpSimulator, json_answer
@@ -21,33 +24,13 @@ PUSH = "repository:a/b:pull,push"
 OTHER = "repository:c/d:pull"
 
 
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [
-        ("", []),
-        ('Basic realm="x"', [Challenge("basic", {"realm": "x"})]),
-        ("Basic", [Challenge("basic", {})]),
-        ('BEARER Realm="https://t/x?a=b,c",service=s',
-         [Challenge("bearer", {"realm": "https://t/x?a=b,c", "service": "s"})]),
-        ('Bearer realm="a" , scope="repository:x:pull,push repository:y:pull"',
-         [Challenge("bearer", {"realm": "a", "scope": "repository:x:pull,push repository:y:pull"})]),
-        (r'Bearer realm="a \"quoted\" \\ one"', [Challenge("bearer", {"realm": r'a "quoted" \ one'})]),
-        ('Basic realm="x", Bearer realm="y", service="z"',
-         [Challenge("basic", {"realm": "x"}), Challenge("bearer", {"realm": "y", "service": "z"})]),
-        ('realm="lost"', []),
-    ],
-)  # fmt: skip
-def test_challenges(header: str, expected: list[Challenge]) -> None:
-    assert parse_challenges(header) == expected
-
-
 class Known:
     """Credentials that a test knows."""
 
     def __init__(self, found: Credentials | None = None) -> None:
         self.found = found
 
-    def find(self, registry: str) -> Credentials | None:
+    def find(self, registry: str, repository: str) -> Credentials | None:
         return self.found
 
 
@@ -181,7 +164,9 @@ def test_identity_tokens_use_oauth2(server: RegistrySimulator) -> None:
     assert auth.authorization(endpoint, [PUSH, OTHER]) == "Bearer token-1"
     (request,) = server.log
     assert request.method == "POST"
-    assert b"grant_type=refresh_token&refresh_token=identity&service=a+service&scope=repository" in request.body
+    form = {"grant_type": "refresh_token", "refresh_token": "identity", "service": "a service"}
+    form |= {"scope": f"{PUSH} {OTHER}", "client_id": "docker-envs"}
+    assert dict(parse_qsl(request.body.decode())) == form
     assert "identity" not in request.target
 
 
@@ -201,7 +186,7 @@ def test_refused_credentials(server: RegistrySimulator, found: Credentials) -> N
     auth, endpoint = authenticator(server, found)
     with pytest.raises(AuthenticationError, match=r"`r.example` refused the credentials of user `me`") as caught:
         auth.authorization(endpoint, [PUSH])
-    assert caught.value.hint == "log in with `docker login r.example`"
+    assert caught.value.hint == "log in with `docker-envs login r.example`"
     assert "hush" not in str(caught.value)
 
 
@@ -215,8 +200,8 @@ def test_missing_credentials() -> None:
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (json_answer({}), AuthenticationError),
-        (json_answer({"token": "line\nbreak"}), AuthenticationError),
+        (json_answer({}), FormatError),
+        (json_answer({"token": "line\nbreak"}), FormatError),
         (json_answer({"token": 3}), FormatError),
         (Answer(200, b"<html>"), FormatError),
     ],
@@ -228,10 +213,137 @@ def test_nonsense_of_token_servers(answer: Answer, error: type[Exception]) -> No
             auth.authorization(endpoint, [PULL])
 
 
-@pytest.mark.parametrize("realm", ["http://tokens.example/", "file:///etc/passwd", "", "nonsense"])
-def test_credentials_are_not_sent_anywhere(realm: str) -> None:
-    auth = Authenticator(HttpClient(), Known(Credentials("me", "hush")))
-    endpoint = Endpoint("r.example", "https://r.example")
-    auth.learn(endpoint, f'Bearer realm="{realm}"')
-    with pytest.raises(AuthenticationError, match="token server"):
-        auth.authorization(endpoint, [PULL])
+def test_credentials_are_looked_up_for_the_repository(server: RegistrySimulator) -> None:
+    asked = []
+
+    class Asked:
+        def find(self, registry: str, repository: str) -> Credentials | None:
+            asked.append((registry, repository))
+            return None
+
+    auth = Authenticator(HttpClient(), Asked())
+    endpoint = Endpoint("r.example", server.url)
+    for header in (f'Bearer realm="{server.url}/token"', "Basic"):
+        auth.learn(endpoint, header)
+        for scopes in ([], ["registry:catalog:*"], [PUSH, OTHER]):
+            auth.authorization(endpoint, scopes)
+    auth.renew(endpoint, [PUSH], rejected=None, header=f'Basic scope="{OTHER}"')
+    assert asked == [("r.example", ""), ("r.example", ""), ("r.example", "a/b")] * 2 + [("r.example", "a/b")]
+
+
+def test_ready_tokens_need_no_token_server(server: RegistrySimulator) -> None:
+    auth, endpoint = authenticator(server, Credentials("", registry_token="ready"))
+    assert auth.authorization(endpoint, [PULL]) == "Bearer ready"
+    header = f'Bearer realm="{server.url}/token"'
+    assert auth.renew(endpoint, [PULL], rejected="Bearer ready", header=header) == "Bearer ready"
+    auth.learn(endpoint, "Basic")
+    assert auth.authorization(endpoint, [PULL]) == "Bearer ready"
+    assert server.log == []
+
+
+def test_what_a_refusal_asks_for_comes_first(server: RegistrySimulator) -> None:
+    auth, endpoint = authenticator(server)
+    first = auth.authorization(endpoint, [PULL])
+    header = f'Bearer realm="{server.url}/token",scope="repository:a/b:delete",error="insufficient_scope"'
+    second = auth.renew(endpoint, [PULL], rejected=first, header=header)
+    assert server.log[-1].query["scope"] == ["repository:a/b:delete", PULL]
+    assert auth.authorization(endpoint, [PULL]) == second != first
+
+
+def answers(*documents: dict[str, object] | Answer) -> HttpSimulator:
+    """A server that gives one answer after another."""
+    left = iter(documents)
+
+    def answer(_: object) -> Answer:
+        document = next(left)
+        return document if isinstance(document, Answer) else json_answer(document)
+
+    return HttpSimulator(answer)
+
+
+REFUSED = json_answer({"error": "invalid_grant"}, 400)
+
+
+def test_refresh_tokens_are_used_from_then_on() -> None:
+    given = {"token": "1", "refresh_token": "r1"}, {"access_token": "2", "refresh_token": "r2"}, {"access_token": "3"}
+    with answers(*given, {"access_token": "4"}).running() as server:
+        auth, endpoint = authenticator(server, Credentials("me", "hush"))
+        header = None
+        for _ in range(4):
+            header = auth.authorization(endpoint, [PULL], rejected=header)
+        used = [dict(parse_qsl(request.body.decode())).get("refresh_token") for request in server.log]
+    # The third answer names no other, so that the one before it stays good.
+    assert used == [None, "r1", "r2", "r2"]
+    assert header == "Bearer 4"
+
+
+@pytest.mark.parametrize("refusal", [REFUSED, json_answer({}, 401)])
+def test_refresh_tokens_that_are_refused_are_forgotten(refusal: Answer) -> None:
+    with answers({"token": "1", "refresh_token": "r1"}, refusal, {"token": "2"}, {"token": "3"}).running() as server:
+        auth, endpoint = authenticator(server, Credentials("me", "hush"))
+        header = None
+        for expected in "123":
+            header = auth.authorization(endpoint, [PULL], rejected=header)
+            assert header == f"Bearer {expected}"
+        assert [request.method for request in server.log] == ["GET", "POST", "GET", "GET"]
+
+
+class Slow:
+    """A token server that answers when it may."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+        self.may_answer = threading.Event()
+        self.simulator = HttpSimulator(self.answer)
+
+    def answer(self, _: object) -> Answer:
+        self.asked.release()
+        assert self.may_answer.wait(10)
+        return json_answer({"token": "late"})
+
+
+def test_slow_token_servers_hold_up_nobody_else(server: RegistrySimulator) -> None:
+    slow = Slow()
+    with slow.simulator.running() as late, ThreadPoolExecutor() as pool:
+        auth, endpoint = authenticator(server)
+        other = Endpoint("slow.example", late.url)
+        auth.learn(other, f'Bearer realm="{late.url}/token"')
+        waiting = [pool.submit(auth.authorization, other, [PULL]) for _ in range(4)]
+        assert slow.asked.acquire(timeout=10)
+        assert auth.authorization(endpoint, [PULL]) == "Bearer token-1"
+        waiting.append(pool.submit(auth.authorization, other, [OTHER]))
+        assert slow.asked.acquire(timeout=10), "another scope of the same registry waits"
+        slow.may_answer.set()
+        assert {found.result() for found in waiting} == {"Bearer late"}
+        assert len(late.log) == 2
+
+
+def test_slow_credentials_hold_up_nobody_else(server: RegistrySimulator) -> None:
+    asked, may_answer = threading.Event(), threading.Event()
+
+    class Keychain:
+        def find(self, registry: str, repository: str) -> Credentials | None:
+            if registry == "slow.example":
+                asked.set()
+                assert may_answer.wait(10)
+            return None
+
+    auth = Authenticator(HttpClient(), Keychain())
+    endpoints = [Endpoint(name, server.url) for name in ("slow.example", "r.example")]
+    for endpoint in endpoints:
+        auth.learn(endpoint, f'Bearer realm="{server.url}/token"')
+    with ThreadPoolExecutor() as pool:
+        late = pool.submit(auth.authorization, endpoints[0], [PULL])
+        assert asked.wait(10)
+        assert auth.authorization(endpoints[1], [PULL]) == "Bearer token-1"
+        may_answer.set()
+        assert late.result() == "Bearer token-2"
+
+
+def test_errors_do_not_stay(server: RegistrySimulator) -> None:
+    server.faults = [("GET /token", Answer(401)), ("GET /token", Answer(500))]
+    auth, endpoint = authenticator(server)
+    for error in (AuthenticationError, TransportError):
+        with pytest.raises(error):
+            auth.authorization(endpoint, [PULL])
+    assert auth.authorization(endpoint, [PULL]) == "Bearer token-1"
