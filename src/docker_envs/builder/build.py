@@ -18,6 +18,8 @@ from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.builder.resolve import read_packages, resolve
 from docker_envs.environments.conda.linking.findings import Finding, FindingKind
 from docker_envs.errors import BuildError
+from docker_envs.images.location import Transport
+from docker_envs.images.transports import Transports
 from docker_envs.oci.edit import append_layer
 from docker_envs.oci.image import Image, NamedImage, scratch
 from docker_envs.planner.plan import Plan, make_plan
@@ -124,7 +126,7 @@ def build_platforms(requests: Sequence[BuildRequest], *, reporter: Reporter = SI
     """
     start = time.monotonic()
     first = requests[0]
-    delivery = Delivery(first.destinations, plain_http=first.plain_http, access=first.access, reporter=reporter)
+    delivery = Delivery(first.destinations, Transports(first.connection, reporter=reporter), access=first.access)
     delivery.check()
     # What cannot be built for one platform is known before anything is made or sent for another.
     prepared = [_timed(_prepare, request, delivery, reporter) for request in requests]
@@ -150,15 +152,13 @@ def plan_only(request: BuildRequest, *, reporter: Reporter = SILENT) -> Prepared
     Raises:
         DockerEnvsError: As `build` does.
     """
-    delivery = Delivery(request.destinations, plain_http=request.plain_http, access=request.access, reporter=reporter)
+    delivery = Delivery(request.destinations, Transports(request.connection, reporter=reporter), access=request.access)
     return _prepare(request, delivery, reporter)
 
 
 def _prepare(request: BuildRequest, delivery: Delivery, reporter: Reporter) -> Prepared:
     options = request.link_options
-    base = (
-        scratch(request.platform) if request.base is None else delivery.registry.image(request.base, request.platform)
-    )
+    base = scratch(request.platform) if request.base is None else delivery.base(request.base, request.platform)
     packages, archives = read_packages(
         resolve(request, reporter), cache=request.cache / "packages", open_url=delivery.open_url, reporter=reporter
     )
@@ -196,11 +196,13 @@ def _check_base(request: BuildRequest, base: Image, packages: Sequence[PackageMe
         reporter.warning(f"`scratch` has no C library, but `{wanted[1]}` and others need glibc to run")
         return
     destinations = request.destinations
+    home = request.base.reference if request.base.transport is Transport.REGISTRY else None
     reads_layers = bool(
-        destinations.archive
+        home is None
+        or destinations.archive
         or destinations.layout
         or destinations.load
-        or any(target.registry != request.base.registry for target in destinations.push)
+        or any(target.registry != home.registry for target in destinations.push)
     )
     found = find_library(base, wanted, reads_layers=reads_layers)
     if found is not None:
@@ -266,7 +268,8 @@ def _assemble(request: BuildRequest, prepared: Prepared, layers: list[Layer], ma
         removed=activation.activation.removed,
         wrapper=f"{prefix}/{ENTRYPOINT}" if entries else None,
     )
-    return annotate(image, base=request.base, base_image=prepared.base, created=created)
+    base = request.base.reference if request.base is not None else None
+    return annotate(image, base=base, base_image=prepared.base, created=created)
 
 
 def _append(image: Image, layer: Layer, created: str, what: str) -> Image:

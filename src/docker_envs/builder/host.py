@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 from docker_envs.environments.conda.subdirs import parse_platform
 from docker_envs.errors import InvalidInputError
-from docker_envs.oci.reference import Reference
+from docker_envs.images.location import parse_location
 
 if TYPE_CHECKING:
+    from docker_envs.images.location import Location
     from docker_envs.oci.descriptor import Platform
 
 SCRATCH = "scratch"
 
 
-def parse_base(text: str) -> Reference | None:
-    """A base image; None for `scratch`."""
-    return None if text == SCRATCH else Reference.parse(text.removeprefix("docker://"))
+def parse_base(text: str) -> Location | None:
+    """Where a base image is; None for `scratch`."""
+    return None if text == SCRATCH else parse_location(text)
 
 
 def parse_target_platform(text: str | None) -> Platform:

@@ -11,6 +11,7 @@ from docker_envs.environments.base import DEFAULT_PREFIX, Target
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
+from docker_envs.images.transports import Connection
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from docker_envs.environments.conda.declarations.prefix import PrefixImport
     from docker_envs.environments.conda.linking.filters import Filter
     from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
+    from docker_envs.images.location import Location
     from docker_envs.oci.descriptor import Platform
     from docker_envs.oci.reference import Reference
 
@@ -51,7 +53,7 @@ class Destinations:
 
     Attributes:
         names: Names in archives and in the engine.
-        archive: A tar file that Docker, Podman and skopeo load.
+        archive: A tar file that Docker, Podman and skopeo load; `-` is standard output.
         layout: An OCI layout directory.
         push: References in registries.
         load: Whether the local engine gets it.
@@ -94,7 +96,7 @@ class BuildRequest:
         max_layers: Layers of the image, those of the base included.
         epoch: Time of creation in seconds since 1970 UTC; None takes it from the newest package.
         destinations: Where the image goes.
-        plain_http: Registries that are spoken to without TLS.
+        connection: How registries are reached.
         filters: Kinds of files that are left out.
         compile: Whether `noarch: python` packages get bytecode.
         keep_setuid: Whether files keep set-user-id bits.
@@ -105,7 +107,7 @@ class BuildRequest:
         force: Whether a base that the packages cannot run on is taken all the same.
     """
 
-    base: Reference | None
+    base: Location | None
     declaration: Declaration | None
     platform: Platform
     cache: Path
@@ -116,7 +118,7 @@ class BuildRequest:
     max_layers: int = DEFAULT_MAX_LAYERS
     epoch: int | None = None
     destinations: Destinations = field(default_factory=Destinations)
-    plain_http: tuple[str, ...] = ()
+    connection: Connection = field(default_factory=Connection)
     filters: frozenset[Filter] = frozenset()
     compile: CompilePolicy = CompilePolicy.NEVER
     keep_setuid: bool = False

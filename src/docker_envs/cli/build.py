@@ -10,6 +10,7 @@ from docker_envs.builder.host import cache_directory, parse_base, source_date_ep
 from docker_envs.builder.request import ActivationMode, BuildRequest, ContainerSettings, Destinations
 from docker_envs.cli import build_options as opt
 from docker_envs.cli import build_output, options
+from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, connection
 from docker_envs.cli.declared import Declared
 from docker_envs.cli.progress import reporter_for
 from docker_envs.environments.base import DEFAULT_PREFIX
@@ -22,6 +23,7 @@ from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
 from docker_envs.errors import InvalidInputError
+from docker_envs.images.location import STREAM, parse_location
 from docker_envs.oci.reference import Reference
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
 
@@ -60,7 +62,10 @@ def build_command(
     oci: opt.Oci = None,
     push: opt.Push = None,
     load: opt.Load = False,
-    plain_http: opt.PlainHttp = None,
+    plain_http: PlainHttp = None,
+    insecure: Insecure = None,
+    ca_file: CaFile = None,
+    auth_file: AuthFile = None,
     cache_dir: opt.CacheDir = None,
     strict: opt.Strict = False,
     force: opt.Force = False,
@@ -108,10 +113,10 @@ def build_command(
             names=tuple(Reference.parse(text) for text in image or ()),
             archive=output,
             layout=oci,
-            push=tuple(Reference.parse(text.removeprefix("docker://")) for text in push or ()),
+            push=tuple(parse_location(text).registry_reference for text in push or ()),
             load=load,
         ),
-        plain_http=tuple(plain_http or ()),
+        connection=connection(plain_http, insecure, ca_file, auth_file),
         filters=parse_filters(filters or ()),
         compile=options.parse_choice(compile_policy, CompilePolicy, "--compile"),
         keep_setuid=keep_setuid,
@@ -137,12 +142,15 @@ def _run(requests: list[BuildRequest], *, dry_run: bool, as_json: bool, quiet: b
             prepared = [plan_only(request, reporter=reporter) for request in requests]
         else:
             result = build_platforms(requests, reporter=reporter)
+    # Standard output may be where the image went.
+    out = sys.stderr if requests[0].destinations.archive == STREAM else sys.stdout
     if dry_run:
         print(build_output.plans_json(prepared) if as_json else build_output.plans_text(prepared))
     elif as_json:
-        print(build_output.result_json(result, requests[0]))
+        print(build_output.result_json(result, requests[0]), file=out)
     else:
-        print(result.named.descriptor.digest if quiet else build_output.result_text(result, requests[0]))
+        digest = result.named.descriptor.digest
+        print(digest if quiet else build_output.result_text(result, requests[0]), file=out)
 
 
 def _check_destinations(destinations: Destinations) -> None:

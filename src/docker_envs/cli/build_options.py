@@ -91,7 +91,12 @@ Virtual = Annotated[
 ]
 Prefix = Annotated[str, typer.Option(help="Where the environment is in the image.", rich_help_panel=_ENVIRONMENT)]
 
-Base = Annotated[str, typer.Option("--base", "-b", help="Base image, or `scratch`.", rich_help_panel=_IMAGE)]
+Base = Annotated[
+    str,
+    typer.Option(
+        "--base", "-b", help="Base image, from anywhere that `copy` knows, or `scratch`.", rich_help_panel=_IMAGE
+    ),
+]
 Name = Annotated[
     list[str] | None,
     typer.Option(
@@ -121,7 +126,11 @@ Compressed = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", metavar="FILE", help="Tar file for docker, podman and skopeo.", rich_help_panel=_OUTPUT
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Tar file for docker, podman and skopeo; - is standard output.",
+        rich_help_panel=_OUTPUT,
     ),
 ]
 Oci = Annotated[Path | None, typer.Option(metavar="DIR", help="OCI image layout.", rich_help_panel=_OUTPUT)]
@@ -129,10 +138,6 @@ Push = Annotated[
     list[str] | None, typer.Option(metavar="REFERENCE", help="Registry, may be repeated.", rich_help_panel=_OUTPUT)
 ]
 Load = Annotated[bool, typer.Option("--load", help="Into the local engine.", rich_help_panel=_OUTPUT)]
-PlainHttp = Annotated[
-    list[str] | None, typer.Option(metavar="HOST", help="Registry without TLS.", rich_help_panel=_OUTPUT)
-]
-
 CacheDir = Annotated[Path | None, typer.Option(help="Where packages and layers are kept.", rich_help_panel=_BEHAVIOUR)]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the layers that would be made.", rich_help_panel=_BEHAVIOUR)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from docker_envs.cli.progress import human_size
+from docker_envs.cli.text import human_size
 from docker_envs.report import counted
 
 if TYPE_CHECKING:

@@ -82,5 +82,5 @@ def with_transports(command: Callable[Concatenate[Transports, P], None]) -> Call
     parameters = [*(each.replace(annotation=hints[each.name]) for each in own), *common]
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {each.name: each.annotation for each in parameters}
-    del wrapper.__wrapped__  # type: ignore[attr-defined]
+    del wrapper.__wrapped__
     return wrapper

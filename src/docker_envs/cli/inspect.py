@@ -11,7 +11,7 @@ import typer
 
 from docker_envs.cli.connection import with_transports
 from docker_envs.cli.image_options import Json, Source, TargetPlatform, parse_platform
-from docker_envs.cli.progress import human_size
+from docker_envs.cli.text import human_size, printable
 from docker_envs.images.describe import describe
 from docker_envs.images.location import parse_location
 from docker_envs.images.source import open_artifacts
@@ -117,8 +117,14 @@ def _manifest_row(child: dict[str, Any]) -> tuple[str, str, str]:
     return child["platform"] or child["media_type"], human_size(child["size"]), child["digest"]
 
 
+def _setting(value: object) -> str:
+    if isinstance(value, list):
+        return shlex.join(str(item) for item in value)
+    return " ".join(map(str, value)) if isinstance(value, dict) else str(value)
+
+
 def _line(label: str, value: object) -> str:
-    return f"{label:{_LABEL_WIDTH}}{'' if value is None else value}".rstrip()
+    return printable(f"{label:{_LABEL_WIDTH}}{'' if value is None else value}".rstrip())
 
 
 def _pairs(label: str, pairs: dict[str, str]) -> Iterator[str]:
@@ -130,4 +136,4 @@ def _table(rows: Iterable[tuple[str, str, str]], *titles: str) -> Iterator[str]:
     lines = [titles, *rows]
     first, second = (max(len(row[column]) for row in lines) for column in (0, 1))
     for row in lines:
-        yield f"{row[0]:{first}}  {row[1]:>{second}}  {row[2]}".rstrip()
+        yield printable(f"{row[0]:{first}}  {row[1]:>{second}}  {row[2]}".rstrip())

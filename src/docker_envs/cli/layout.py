@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from docker_envs.cli.image_options import Json
-from docker_envs.cli.progress import human_size
+from docker_envs.cli.text import human_size
 from docker_envs.report import counted
 from docker_envs.transports.files.layout_writing import collect_garbage
 

@@ -7,6 +7,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Self
 
+from docker_envs.cli.text import human_size
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
@@ -16,15 +18,6 @@ if TYPE_CHECKING:
     from docker_envs.report import Reporter, Task
 
 _NAME_WIDTH = 48
-
-
-def human_size(size: float) -> str:
-    """A size in bytes for people, in decimal units as registries show them."""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.2f} GB"
 
 
 class LineReporter:

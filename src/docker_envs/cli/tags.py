@@ -9,7 +9,7 @@ import typer
 
 from docker_envs.cli.connection import with_transports
 from docker_envs.cli.image_options import Json
-from docker_envs.cli.progress import human_size
+from docker_envs.cli.text import human_size
 from docker_envs.images.location import parse_location
 
 if TYPE_CHECKING:

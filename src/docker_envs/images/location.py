@@ -46,7 +46,7 @@ class Transport(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place of an image; `str()` is its full form.
+    """A place of an image; `str()` is its full form, without `docker://`, which goes without saying.
 
     Attributes:
         transport: The kind of place.
@@ -89,7 +89,7 @@ class Location:
 
     def __str__(self) -> str:
         if self.reference is not None:
-            return f"{self.transport}{'://' if self.transport is Transport.REGISTRY else ':'}{self.reference}"
+            return str(self.reference) if self.transport is Transport.REGISTRY else f"{self.transport}:{self.reference}"
         return f"{self.transport}:{self.path}{f':{self.name}' if self.name else ''}"
 
 

@@ -1,0 +1,17 @@
+"""Values as people read them."""
+
+from __future__ import annotations
+
+
+def human_size(size: float) -> str:
+    """A size in bytes for people, in decimal units as registries show them."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} GB"
+
+
+def printable(text: str) -> str:
+    """Text from outside without what a terminal would take for a command."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
