@@ -156,6 +156,13 @@ def _no_password() -> str:
     return ""
 
 
+def is_break(error: BaseException) -> bool:
+    """Whether an error of TLS may be one of the network: nothing that certificates or versions are the reason of."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return False
+    return not any(word in str(error) for word in (*_NO_TLS, *_CLIENT_CERTIFICATE_WANTED))
+
+
 def tls_error(host: str, error: BaseException) -> TransportError:
     """The error for a connection to a host that was not made.
 
