@@ -112,9 +112,9 @@ def engine(running_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def podman(registry: str) -> Iterator[Engine]:
-    """The session's podman service."""
-    with run_podman(insecure=[registry]) as engine:
+def podman(registry: str, registry_with_basic_auth: PasswordRegistry) -> Iterator[Engine]:
+    """The session's podman service, which takes plain HTTP from both registries."""
+    with run_podman(insecure=[registry, registry_with_basic_auth.address]) as engine:
         yield engine
 
 

@@ -61,6 +61,14 @@ class RecordedTask:
         self.note = note
 
 
+@pytest.fixture(params=["docker", "podman"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Each kind of engine, which `DOCKER_HOST` names for the time of the test."""
+    engine: Engine = request.getfixturevalue({"docker": "running_engine", "podman": "podman"}[request.param])
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    return engine
+
+
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
@@ -99,7 +107,7 @@ def test_pull_of_what_is_not_there(client: EngineClient, registry: str) -> None:
 
 
 def test_pull_without_credentials(client: EngineClient, registry_with_basic_auth: PasswordRegistry) -> None:
-    with pytest.raises(AuthenticationError, match="no basic auth credentials") as refused:
+    with pytest.raises(AuthenticationError, match="no basic auth credentials|authentication required") as refused:
         client.pull(Reference.parse(f"{registry_with_basic_auth.address}/app:1"))
     assert "docker login" in (refused.value.hint or "")
 
@@ -122,7 +130,7 @@ def test_save(client: EngineClient, base_image: BaseImage, tmp_path: Path) -> No
 
 def test_save_of_what_is_not_there(client: EngineClient, tmp_path: Path) -> None:
     (tmp_path / "saved.tar").write_text("old")
-    with pytest.raises(NotFoundError, match=r"cannot save `no/such:1`: .*No such image|does not exist"):
+    with pytest.raises(NotFoundError, match=r"cannot save `no/such:1`: .*(does not exist|not known)"):
         client.save([Reference.parse("no/such:1")], tmp_path / "saved.tar")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from docker_envs.errors import InvalidInputError
 from docker_envs.oci.artifact import Artifact, NamedArtifact
 from docker_envs.oci.image import NamedImage
+from docker_envs.oci.reference import Reference
 from docker_envs.report import SILENT, Reporter, Task
 from docker_envs.streams import CHUNK_SIZE
 from docker_envs.transports.blobs import atomic_file, storage_errors
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from docker_envs.oci.descriptor import Platform
     from docker_envs.oci.image import Image
-    from docker_envs.oci.reference import Reference
     from docker_envs.streams import ByteSink
 
 _WORKING = frozenset({"Downloading", "Loading layer"})
@@ -144,7 +144,7 @@ class Engine:
         with engine_errors(action):
             events = self._api.load_image(content, quiet=False)  # type: ignore[no-untyped-call]
             lines = self._follow("loading", events, action)
-        return [line.partition(": ")[2].strip() for line in lines if line.startswith("Loaded image")]
+        return [_familiar(line.partition(": ")[2].strip()) for line in lines if line.startswith("Loaded image")]
 
     def _save(self, references: Sequence[Reference], sink: ByteSink) -> None:
         names = [_engine_name(reference) for reference in references]
@@ -161,9 +161,10 @@ class Engine:
         """Report progress until the engine is done; the lines that it printed."""
         tasks: dict[str, _LayerTask] = {}
         lines = []
+        refusals = []
         for event in events:
             if "error" in event:
-                raise_refusal(action, str(event["error"]))
+                refusals.append(str(event["error"]))  # and on to the end, which frees the connection
             lines.append(str(event.get("stream", "")))
             status, name = event.get("status"), str(event.get("id", ""))
             progress = event.get("progressDetail") or {}
@@ -173,6 +174,8 @@ class Engine:
                 tasks[name].reach(progress.get("current", 0))
             elif status in _DONE and name in tasks:
                 tasks.pop(name).task.finish(_DONE[status])
+        if refusals:
+            raise_refusal(action, refusals[0])
         for left in tasks.values():
             left.task.finish()
         return lines
@@ -198,6 +201,11 @@ def _for_platform(named: NamedImage | NamedArtifact, platform: Platform | None) 
     if not images or not images[0].is_image:
         raise InvalidInputError(f"an engine takes container images only, not `{artifact.media_type}`")
     return NamedArtifact(images[0], named.references)
+
+
+def _familiar(name: str) -> str:
+    """An image's name as Docker shows it; an image id stays as it is."""
+    return name if name.startswith("sha256:") else Reference.parse(name).familiar
 
 
 def _engine_name(reference: Reference) -> str:
