@@ -15,7 +15,6 @@ from docker_envs.transports.authentication.config_files import (
     CredentialFile,
     StoredCredentials,
     default_config_path,
-    place_of,
 )
 from docker_envs.transports.authentication.credentials import Credentials
 from tests.unit.transports.authentication.leaks import HUSH, everything_said

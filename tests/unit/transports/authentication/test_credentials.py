@@ -36,7 +36,7 @@ def test_what_a_server_repeats_is_taken_out() -> None:
     "content", [b'{"auth": "hush', b'"hush"', b'{"auth": "hush\xff"}', b"\xffhush", b"[" * 200_000]
 )
 def test_content_that_cannot_be_read_is_not_in_the_error(content: bytes) -> None:
-    with pytest.raises(FormatError, match="^place: ") as caught:
+    with pytest.raises(FormatError, match=r"^place: ") as caught:
         parse_secret(content, source="place")
     assert HUSH not in everything_said(caught.value)
 

@@ -72,7 +72,7 @@ def test_helpers_that_repeat_what_they_cannot_store(programs: Path, script: str)
     program = programs / "docker-credential-x"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    with pytest.raises(AuthenticationError, match="failed to `store`: exit status 1$") as caught:
+    with pytest.raises(AuthenticationError, match=r"failed to `store`: exit status 1$") as caught:
         HELPER.store("r.example", Credentials("me", HUSH))
     assert HUSH not in everything_said(caught.value)
 

@@ -26,9 +26,14 @@ def test_other_keys_are_free() -> None:
 
 
 def test_values_are_made_once() -> None:
-    made = []
+    made: list[str] = []
     barrier = threading.Barrier(8)
-    once: Once[str, str] = Once(lambda key: made.append(key) or key.upper())
+
+    def make(key: str) -> str:
+        made.append(key)
+        return key.upper()
+
+    once = Once(make)
 
     def ask(_: int) -> str:
         barrier.wait(10)

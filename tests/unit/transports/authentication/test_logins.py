@@ -62,29 +62,33 @@ def test_files_of_others_become_private(path: Path) -> None:
     path.chmod(0o644)
     LoginFile(path).store("r.example", ME)
     assert mode(path) == 0o600
-    assert os.listdir(path.parent) == ["config.json"]
+    assert list(path.parent.iterdir()) == [path]
 
 
+NEW = '"r.example": {"auth": "bWU6cDp3"}'
+
+
+@pytest.mark.parametrize("indent", [None, 2, 4, "\t"])
+@pytest.mark.parametrize("end", ["", "\n"])
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ('{\n  "b": 1,\n  "auths": {\n    "x": {}\n  },\n  "a": 1.5\n}\n',
-         '{\n  "b": 1,\n  "auths": {\n    "x": {},\n    "r.example": {\n      "auth": "bWU6cDp3"\n    }\n  },\n  "a": 1.5\n}\n'),
-        ('{\n\t"psFormat": "é"\n}', '{\n\t"psFormat": "é",\n\t"auths": {\n\t\t"r.example": {\n\t\t\t"auth": "bWU6cDp3"\n\t\t}\n\t}\n}'),
-        ('{"z": [1], "auths": null}', '{"z": [1], "auths": {"r.example": {"auth": "bWU6cDp3"}}}'),
+        ('{"b": 1, "auths": {"x": {}}, "a": 1.5}', f'{{"b": 1, "auths": {{"x": {{}}, {NEW}}}, "a": 1.5}}'),
+        ('{"psFormat": "é"}', f'{{"psFormat": "é", "auths": {{{NEW}}}}}'),
+        ('{"z": [1], "auths": null}', f'{{"z": [1], "auths": {{{NEW}}}}}'),
     ],
-    ids=["spaces", "tabs", "line"],
-)  # fmt: skip
-def test_the_rest_of_a_file_stays(path: Path, before: str, after: str) -> None:
-    write(path, before)
+    ids=["more", "none", "null"],
+)
+def test_the_rest_of_a_file_stays(path: Path, before: str, after: str, indent: int | str | None, end: str) -> None:
+    write(path, json.dumps(json.loads(before), indent=indent, ensure_ascii=False) + end)
     LoginFile(path).store("r.example", ME)
-    assert path.read_text() == after
+    assert path.read_text() == json.dumps(json.loads(after), indent=indent, ensure_ascii=False) + end
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ({"r.example": {"auth": "b2xk", "identitytoken": "x", "email": "a@b"}}, {"r.example": {"email": "a@b", **ENTRY}}),
+        ({"r.example": {"auth": "b2xk", "identitytoken": "x", "a": "b"}}, {"r.example": {"a": "b", **ENTRY}}),
         ({"https://r.example/v1/": {"auth": "b2xk"}}, {"r.example": ENTRY}),
         ({"r.example/team": {"auth": "b2xk"}}, {"r.example/team": {"auth": "b2xk"}, "r.example": ENTRY}),
         ({"s.example": {"auth": "b2xk"}}, {"s.example": {"auth": "b2xk"}, "r.example": ENTRY}),

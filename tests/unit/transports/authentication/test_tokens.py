@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 from docker_envs.errors import AuthenticationError, FormatError, TransportError
-from docker_envs.transports.authentication.credentials import Credentials
 from docker_envs.transports.authentication.challenges import Endpoint
+from docker_envs.transports.authentication.credentials import Credentials
 from docker_envs.transports.authentication.tokens import Authenticator
 from docker_envs.transports.fetch import RetryRule
 from docker_envs.transports.http import HttpClient
@@ -265,8 +265,13 @@ REFUSED = json_answer({"error": "invalid_grant"}, 400)
 
 
 def test_refresh_tokens_are_used_from_then_on() -> None:
-    given = {"token": "1", "refresh_token": "r1"}, {"access_token": "2", "refresh_token": "r2"}, {"access_token": "3"}
-    with answers(*given, {"access_token": "4"}).running() as server:
+    given = answers(
+        {"token": "1", "refresh_token": "r1"},
+        {"access_token": "2", "refresh_token": "r2"},
+        {"access_token": "3"},
+        {"access_token": "4"},
+    )
+    with given.running() as server:
         auth, endpoint = authenticator(server, Credentials("me", "hush"))
         header = None
         for _ in range(4):
