@@ -63,6 +63,19 @@ def parse_platforms(texts: Iterable[str]) -> list[Platform]:
     return list(dict.fromkeys(parse_target_platform(name) for name in names or [None]))
 
 
+def parse_owner(text: str, option: str) -> tuple[int, int]:
+    """Numbers of user and group.
+
+    Raises:
+        InvalidInputError: They are none; names are in the image's files, which nobody reads for this.
+    """
+    user, colon, group = text.partition(":")
+    numbers = (user, group) if colon else (user, user)
+    if not all(number.isascii() and number.isdecimal() and int(number) < 1 << 31 for number in numbers):
+        raise InvalidInputError(f"invalid `{option}` {text!r}", hint=f"write it in numbers, as `{option} 1000:1000`")
+    return int(numbers[0]), int(numbers[1])
+
+
 def parse_choice(text: str, kind: type[Choice], option: str) -> Choice:
     """One of a few words.
 

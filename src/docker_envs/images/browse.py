@@ -22,13 +22,16 @@ from docker_envs.archive.entry import Entry, Kind, directory_entry
 from docker_envs.archive.reader import iter_entries
 from docker_envs.archive.whiteout import OPAQUE, PREFIX
 from docker_envs.errors import FormatError, InvalidInputError, NotFoundError
+from docker_envs.images.local_layers import watched_layer
 from docker_envs.paths import parent_paths
+from docker_envs.report import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from docker_envs.oci.image import Image
     from docker_envs.oci.layer import Layer
+    from docker_envs.report import Reporter
 
 #: Symbolic links that one path may lead through, as in Linux.
 _MAX_LINKS = 40
@@ -100,15 +103,22 @@ class FileTree:
         wanted: Paths whose contents will probably be asked for; they are kept when their layer is read, which spares
             reading it again.
         nearby: Gives a copy of a layer that may be opened twice without fetching it twice.
+        reporter: Hears of layers that are read from a registry.
     """
 
     def __init__(
-        self, image: Image, *, wanted: Iterable[str] = (), nearby: Callable[[Layer], Layer] = lambda layer: layer
+        self,
+        image: Image,
+        *,
+        wanted: Iterable[str] = (),
+        nearby: Callable[[Layer], Layer] = lambda layer: layer,
+        reporter: Reporter = SILENT,
     ) -> None:
         self._waiting = deque(reversed(image.layers))
         self._layers: list[_Layer] = []
         self._wanted = frozenset("/".join(part for part in path.split("/") if part) for path in wanted)
         self._nearby = nearby
+        self._reporter = reporter
 
     def __enter__(self) -> Self:
         return self
@@ -162,22 +172,19 @@ class FileTree:
             return directory_entry("")
         return self._shown(self._require(path, path))
 
-    def listing(self, path: str, *, recursive: bool = False) -> Iterator[Entry]:
-        """What `ls` shows of a path: what is in a directory, or else the file or link itself.
+    def listed(self, path: str) -> Entry:
+        """What `ls` is about when it gets a path: the directory that it leads to, or else the file or link itself.
 
         Raises:
             NotFoundError: There is no such file or directory.
             InvalidInputError: It leads through a file, or through a loop of links.
         """
-        place = self.resolve(path, follow=False)
-        entry = self.entry(place)
+        entry = self.entry(self.resolve(path, follow=False))
         if entry.kind is Kind.SYMLINK:
             with contextlib.suppress(NotFoundError):  # a link to nothing is shown itself
-                place = self.resolve(path)
-        if self.entry(place).kind is Kind.DIRECTORY:
-            yield from self.iter_directory(place, recursive=recursive)
-        else:
-            yield entry
+                target = self.entry(self.resolve(path))
+                return target if target.kind is Kind.DIRECTORY else entry
+        return entry
 
     def iter_directory(self, path: str, *, recursive: bool = False) -> Iterator[Entry]:
         """What is in the directory at a canonical path, sorted by name, each directory before what is in it."""
@@ -188,6 +195,17 @@ class FileTree:
             if recursive and entry.kind is Kind.DIRECTORY:
                 yield from self.iter_directory(entry.path, recursive=True)
 
+    def check_file(self, path: str) -> None:
+        """Check that a regular file is at a canonical path.
+
+        Raises:
+            NotFoundError: Nothing is there.
+            InvalidInputError: It is something else.
+        """
+        kind = self.entry(path).kind
+        if kind is not Kind.FILE:
+            raise InvalidInputError(f"`/{path}` in the image is a {kind.name.lower().replace('_', ' ')}, no file")
+
     def open(self, path: str) -> BinaryIO:
         """The verified content of the file at a canonical path; the caller closes it.
 
@@ -197,9 +215,8 @@ class FileTree:
 
         Cost: another read of its layer, unless the path was `wanted`; up to 8 MiB of memory, a temporary file beyond.
         """
+        self.check_file(path)
         layer, entry = self._linked(self._require(path, path))
-        if entry.kind is not Kind.FILE:
-            raise InvalidInputError(f"`/{path}` in the image is a {entry.kind.name.lower().replace('_', ' ')}, no file")
         if entry.path not in layer.contents:
             again = _Layer(layer.number, layer.layer)
             again.read(frozenset([entry.path]))
@@ -215,12 +232,22 @@ class FileTree:
             if number == len(self._layers):
                 if not self._waiting:
                     return
-                layer = _Layer(number, self._nearby(self._waiting[0]))
-                layer.read(self._wanted)
+                self._layers.append(self._read(number, self._waiting[0]))
                 self._waiting.popleft()
-                self._layers.append(layer)
             yield self._layers[number]
             number += 1
+
+    def _read(self, number: int, layer: Layer) -> _Layer:
+        near = self._nearby(layer)
+        if near.host_path is not None or near.origin is None:
+            read = _Layer(number, near)
+            read.read(self._wanted)
+            return read
+        task = self._reporter.start("read", f"layer {layer.digest.short}", layer.size)
+        read = _Layer(number, watched_layer(near, task))
+        read.read(self._wanted)
+        task.finish()
+        return read
 
     def _find(self, path: str, *, below: int = -1) -> _Found | None:
         for layer in self._iter_layers(below):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from docker_envs.archive.compression import CompressionSetting
 from docker_envs.archive.layer_writer import write_layer
 from docker_envs.archive.whiteout import iter_flattened
 from docker_envs.archive.writer import TarWriter
-from docker_envs.images.local_layers import WatchedReader, create_layer, local_layers, temporary_store
+from docker_envs.images.local_layers import create_layer, local_layers, temporary_store, watched_layer
 from docker_envs.oci import edit
 from docker_envs.report import SILENT
 
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
 
     from docker_envs.archive.entry import Entry
     from docker_envs.oci.image import Image
-    from docker_envs.oci.layer import Layer
-    from docker_envs.report import Reporter, Task
-    from docker_envs.streams import ByteSink, ByteSource
+    from docker_envs.report import Reporter
+    from docker_envs.streams import ByteSink
     from docker_envs.transports.blobs import BlobStore
 
 
@@ -85,13 +83,6 @@ def _flattened(image: Image, reporter: Reporter) -> Iterator[Iterator[Entry]]:
         image = local_layers(image, store, reporter=reporter)
         # Every layer is read twice.
         task = reporter.start("flatten", str(image.platform), 2 * sum(layer.size for layer in image.layers))
-        openers = [_watched(layer, task).open_tar for layer in image.layers]
+        openers = [watched_layer(layer, task).open_tar for layer in image.layers]
         yield iter_flattened(openers, source="image")
         task.finish()
-
-
-def _watched(layer: Layer, task: Task) -> Layer:
-    def open_watched() -> ByteSource:
-        return WatchedReader(layer.opener(), task)
-
-    return replace(layer, opener=open_watched)

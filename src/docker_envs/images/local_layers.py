@@ -103,6 +103,15 @@ def _fetch(layer: Layer, store: BlobStore, reporter: Reporter, cancelled: thread
     return replace(file_layer(layer.descriptor, layer.diff_id, path), origin=layer.origin)
 
 
+def watched_layer(layer: Layer, task: Task, cancelled: threading.Event | None = None) -> Layer:
+    """The same layer; whoever reads it advances a task by the bytes of its blob, and may be stopped."""
+
+    def open_watched() -> ByteSource:
+        return WatchedReader(layer.opener(), task, cancelled)
+
+    return replace(layer, opener=open_watched)
+
+
 class WatchedReader:
     """A stream whose progress is shown, and that ends when it is told to.
 

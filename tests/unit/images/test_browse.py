@@ -34,7 +34,11 @@ def image_of(*tars: bytes) -> Image:
 
 
 def names(image: Image, path: str = "/", *, recursive: bool = False) -> list[str]:
-    return [entry.path for entry in FileTree(image).listing(path, recursive=recursive)]
+    with FileTree(image) as tree:
+        listed = tree.listed(path)
+        if listed.kind is not Kind.DIRECTORY:
+            return [listed.path]
+        return [entry.path for entry in tree.iter_directory(listed.path, recursive=recursive)]
 
 
 def content(image: Image, path: str) -> bytes:
@@ -83,7 +87,7 @@ def test_directories() -> None:
 
 
 def test_attributes() -> None:
-    found = {entry.path: entry for entry in FileTree(IMAGE).listing("/", recursive=True)}
+    found = {entry.path: entry for entry in FileTree(IMAGE).iter_directory("", recursive=True)}
     assert found["d"].mode == 0o1777
     assert (found["d/hard"].kind, found["d/hard"].size) == (Kind.FILE, 3)
     assert found["dangling"].link == "nowhere"
