@@ -293,4 +293,5 @@ def test_a_registry_that_may_only_be_read(tmp_path: Path) -> None:
         with pytest.raises(TransportError) as caught:
             client().push_image(tiny_image(), Reference.parse(f"{address}/other:1"))
     assert not caught.value.transient
-    assert "405" in str(caught.value)
+    assert str(caught.value).startswith(f"`{address}` does not let anybody push to `{address}/other:1`: status 405")
+    assert "read-only" in (caught.value.hint or "")

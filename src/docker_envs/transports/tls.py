@@ -179,7 +179,7 @@ def tls_error(host: str, error: BaseException) -> TransportError:
             reason = f"its certificate {'has expired' if error.verify_code == _EXPIRED else 'is not yet valid'}"
             hint = "whoever runs it must renew it; check the clock of this machine too"
         elif error.verify_code in _OTHER_NAMES:
-            reason = f"its certificate is for another host: {error.verify_message}"
+            reason = f"its certificate is for another host: {error.verify_message.rstrip('.')}"
             hint = "use a name that is in the certificate"
         return TransportError(f"{start}: {reason}", hint=hint)
     text = str(error)

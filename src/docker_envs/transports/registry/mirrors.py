@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from docker_envs.transports.fetch import Response
 
 _MIRRORED = ("manifests/", "blobs/")
+# In bytes; configs are smaller, as a rule.
+_SMALL = 1 << 18
 
 
 class Mirrors:
@@ -63,7 +65,9 @@ def is_mirrored(method: str, path: str) -> bool:
 
 
 class MirrorResponse:
-    """An answer of a mirror. A manifest is read and compared with its digests at once, before anybody relies on it.
+    """An answer of a mirror. Manifests and small blobs are read and compared with their digests at once.
+
+    So another mirror is asked when they are wrong. Who reads a large blob verifies it, and cannot go back then.
 
     Args:
         response: The answer; closed with this one.
@@ -71,7 +75,7 @@ class MirrorResponse:
         failed: Told when the connection breaks later on.
 
     Raises:
-        VerificationError: The manifest is not what its digest names.
+        VerificationError: It is not what its digest names.
         FormatError: It is longer than manifests may be.
         TransportError: The connection broke.
     """
@@ -80,7 +84,7 @@ class MirrorResponse:
         self._response = response
         self._failed = failed
         self._stream: ByteSource = response
-        if path.startswith("manifests/"):
+        if path.startswith("manifests/") or _is_small(response):
             with response:
                 content = response.read_limited(MAX_MANIFEST_SIZE, source=response.url)
             if content:  # the answer to HEAD has none
@@ -140,6 +144,11 @@ class MirrorResponse:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None:
         self.close()
+
+
+def _is_small(response: Response) -> bool:
+    length = response.headers.get("Content-Length", "")
+    return response.status == 200 and length.isdecimal() and int(length) <= _SMALL
 
 
 def _check(content: bytes, identifier: str, response: Response) -> None:

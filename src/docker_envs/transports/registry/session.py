@@ -17,6 +17,7 @@ from docker_envs.errors import AuthenticationError, FormatError, NotFoundError, 
 from docker_envs.oci.reference import DOCKER_HUB, Reference, is_loopback
 from docker_envs.transports.authentication.challenges import Endpoint
 from docker_envs.transports.authentication.credentials import login_hint
+from docker_envs.transports.authentication.keyed import Once
 from docker_envs.transports.authentication.tokens import Authenticator
 from docker_envs.transports.fetch import READ_TIMEOUT, error_detail
 from docker_envs.transports.http import origin
@@ -83,7 +84,7 @@ class RegistrySession:
         self._registries = registries
         self._reporter = reporter
         self._lock = threading.Lock()
-        self._endpoints: dict[str, Endpoint] = {}
+        self._endpoints = Once(self._find)
         self._warnings: set[str] = set()
         for host in self._plain_http | self._insecure:
             http.name_host(host, insecure=host in self._insecure)
@@ -106,15 +107,13 @@ class RegistrySession:
         Raises:
             TransportError: It cannot be reached.
         """
-        with self._lock:
-            if registry not in self._endpoints:
-                if insecure:
-                    self._insecure.add(registry)
-                self.http.name_host(registry, insecure=registry in self._insecure)
-                self._endpoints[registry] = self._find(registry)
-            return self._endpoints[registry]
+        if insecure:
+            with self._lock:
+                self._insecure.add(registry)
+        return self._endpoints(registry)
 
     def _find(self, registry: str) -> Endpoint:
+        self.http.name_host(registry, insecure=registry in self._insecure)
         host = _HUB_HOST if registry == DOCKER_HUB else registry
         secure, plain = Endpoint(registry, f"https://{host}"), Endpoint(registry, f"http://{host}")
         if registry in self._insecure:
@@ -262,7 +261,7 @@ class Repository:
                 if found := mirror._try(method, path, headers, {*expected} - {404}, timeout):
                     return found
         url = urljoin(f"{self.endpoint.url}/v2/{self.reference.repository}/", path)
-        answers = {*expected, 401, 403, 404}
+        answers = {*expected, 401, 403, 404, 405}
         auth = self.session.auth
         # Upload locations may be elsewhere, and credentials are for the registry only.
         ours = origin(url) == origin(self.endpoint.url)
@@ -328,6 +327,10 @@ class Repository:
         status, detail = response.status, error_detail(response)
         if status == 404:
             return NotFoundError(f"`{self.reference}` not found{f': {detail}' if detail else ''}", status=status)
+        if status == 405:
+            text = f"`{self.endpoint.registry}` does not let anybody {self.access.verb} `{self.reference}`"
+            hint = "it may be read-only for a while, or not keep images itself"
+            return TransportError(f"{text}: status 405{f': {detail}' if detail else ''}", hint=hint, status=status)
         why = f": {detail or ('the registry wants credentials' if status == 401 else 'the registry denies it')}"
         action = f"no permission to {self.access.verb} `{self.reference}`"
         hint = login_hint(self.endpoint.registry)
