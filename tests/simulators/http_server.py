@@ -47,6 +47,7 @@ class Answer:
         announced: The `Content-Length`, if it shall not be true.
         sent: How many bytes of the body are sent before the connection is closed.
         silent: Close the connection without any answer, and without reading the request's body.
+        received: How many bytes of the request's body are read before the connection is closed without an answer.
     """
 
     status: int = 200
@@ -55,6 +56,7 @@ class Answer:
     announced: int | None = None
     sent: int | None = None
     silent: bool = False
+    received: int | None = None
 
 
 def json_answer(value: Any, status: int = 200, **headers: str) -> Answer:
@@ -93,6 +95,9 @@ class HttpSimulator:
         assert self._answer is not None
         return self._answer(request)
 
+    def broken(self, request: Request) -> None:
+        """A request of which only a part of the body came."""
+
     def fault_for(self, line: str) -> Answer | None:
         with self._lock:
             for index, (start, answer) in enumerate(self.faults):
@@ -126,10 +131,12 @@ def _handler_for(simulator: HttpSimulator) -> type[BaseHTTPRequestHandler]:
             fault = simulator.fault_for(f"{self.command} {self.path}")
             length = int(headers.get("content-length", 0))
             broken = fault is not None and fault.silent
-            body = b"" if broken else self.rfile.read(length)
+            limit = length if fault is None or fault.received is None else fault.received
+            body = b"" if broken else self.rfile.read(limit)
             request = Request(self.command, self.path, headers, body)
             simulator.log.append(request)
             if broken or len(body) < length:
+                simulator.broken(request)
                 self.close_connection = True
                 return
             self.reply(fault or simulator.answer(request))
@@ -146,7 +153,7 @@ def _handler_for(simulator: HttpSimulator) -> type[BaseHTTPRequestHandler]:
             if answer.sent is not None or length != len(answer.body):
                 self.close_connection = True
 
-        do_GET = do_HEAD = do_POST = do_PUT = serve  # noqa: N815 - names of the base class
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815 - names of the base class
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
             pass

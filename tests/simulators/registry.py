@@ -47,6 +47,11 @@ class RegistrySimulator(HttpSimulator):
         repositories: What it has.
         mounts: Answer to mounts: 201, 202, or a refusal.
         blob_host: Where downloads of blobs are redirected to.
+        uploads: Bytes of the uploads that are not complete, by number.
+        resumable: Whether bytes of a broken request are kept.
+        chunks: Status for chunks, if they are refused.
+        shortest_chunk: The least length of chunks but the last, which is announced.
+        largest_body: What is longer is too large.
     """
 
     def __init__(self, tokens: TokenRules | None = None) -> None:
@@ -55,6 +60,11 @@ class RegistrySimulator(HttpSimulator):
         self.tokens = tokens
         self.mounts = 201
         self.blob_host: str | None = None
+        self.uploads: dict[str, bytes] = {}
+        self.resumable = True
+        self.chunks: int | None = None
+        self.shortest_chunk = 0
+        self.largest_body = 1 << 60
         self._issued: dict[str, tuple[frozenset[str], int]] = {}
         self._numbers = itertools.count(1)
 
@@ -103,16 +113,13 @@ class RegistrySimulator(HttpSimulator):
             return Answer(307, headers={"Location": f"{self.blob_host}/store/{digest}?signature=secret"})
         content = self.repository(name).blobs[digest]
         if ranged := re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", "")):
-            return Answer(206, content[int(ranged[1]) :])
+            first, size = int(ranged[1]), len(content)
+            return Answer(206, content[first:], {"Content-Range": f"bytes {first}-{size - 1}/{size}"})
         return Answer(200, content)
 
     def _upload(self, request: Request, name: str) -> Answer:
-        if request.method == "PUT":
-            digest = request.query["digest"][0]
-            if sha256(request.body) != digest or request.query["state"] != ["a b"]:
-                return refusal(400, "DIGEST_INVALID")
-            self.add_blob(name, request.body)
-            return Answer(201, headers={"Docker-Content-Digest": digest})
+        if request.method != "POST":
+            return self._continue(request, name)
         if "mount" in request.query:
             digest, source = request.query["mount"][0], request.query["from"][0]
             if self.mounts not in (201, 202):
@@ -120,8 +127,47 @@ class RegistrySimulator(HttpSimulator):
             if self.mounts == 201 and digest in self.repository(source).blobs:
                 self.add_blob(name, self.repository(source).blobs[digest])
                 return Answer(201)
+        number = str(next(self._numbers))
+        self.uploads[number] = b""
+        minimum = {"OCI-Chunk-Min-Length": str(self.shortest_chunk)} if self.shortest_chunk else {}
+        return Answer(202, headers={**self._place(name, number), **minimum})
+
+    def _continue(self, request: Request, name: str) -> Answer:
+        number = request.path.rpartition("/")[2]
+        if number not in self.uploads or request.query["state"] != ["a b"]:
+            return refusal(404, "BLOB_UPLOAD_UNKNOWN")
+        if request.method == "DELETE":
+            del self.uploads[number]
+            return Answer(204)
+        if len(request.body) > self.largest_body:
+            return refusal(413, "SIZE_INVALID", "too large")
+        if request.method == "PATCH":
+            first, _, last = request.headers["content-range"].partition("-")
+            if self.chunks is not None:
+                return refusal(self.chunks, "UNSUPPORTED", "no chunks here")
+            if int(first) != len(self.uploads[number]) or int(last) - int(first) + 1 != len(request.body):
+                return refusal(416, "BLOB_UPLOAD_INVALID", "out of order")
+        self.uploads[number] += request.body
+        if request.method != "PUT":
+            return Answer(202 if request.method == "PATCH" else 204, headers=self._place(name, number))
+        digest, content = request.query["digest"][0], self.uploads.pop(number)
+        if sha256(content) != digest:
+            return refusal(400, "DIGEST_INVALID")
+        self.add_blob(name, content)
+        return Answer(201, headers={"Docker-Content-Digest": digest})
+
+    def _place(self, name: str, number: str) -> dict[str, str]:
         # Relative, and with a query that must survive.
-        return Answer(202, headers={"Location": f"/v2/{name}/blobs/uploads/{next(self._numbers)}?state=a%20b"})
+        location = f"/v2/{name}/blobs/uploads/{number}?state=a%20b"
+        return {"Location": location, "Range": f"0-{max(0, len(self.uploads[number]) - 1)}"}
+
+    def broken(self, request: Request) -> None:
+        number = request.path.rpartition("/")[2]
+        if number in self.uploads:
+            if self.resumable:
+                self.uploads[number] += request.body
+            else:
+                del self.uploads[number]
 
     def _token(self, request: Request) -> Answer:
         assert self.tokens is not None

@@ -81,6 +81,10 @@ class Response(ByteSource, Protocol):
 class Fetcher(Protocol):
     """Sends requests; safe for many threads."""
 
+    @property
+    def rule(self) -> RetryRule:
+        """How transient errors are tried again."""
+
     def request(
         self,
         method: str,
@@ -140,6 +144,7 @@ class RetryRule:
         longest_delay: Upper end of every wait that the server did not ask for, in seconds.
         patience: Seconds to wait in all, without progress; a server that asks for more ends the attempts.
         deadline: Seconds without progress, attempts included, after which nothing is tried again.
+        silence: Seconds that a server may be silent, where a request does not allow less.
         sleep: Waits for seconds.
         jitter: Gives a number from 0 to 1.
         clock: Monotonic seconds.
@@ -150,6 +155,7 @@ class RetryRule:
     longest_delay: float = 20.0
     patience: float = 120.0
     deadline: float = 600.0
+    silence: float = 900.0
     sleep: Callable[[float], object] = field(default=time.sleep, repr=False)
     jitter: Callable[[], float] = field(default=random.random, repr=False)
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
@@ -188,17 +194,23 @@ class RetryRule:
                 if cancelled is not None and cancelled.is_set():
                     raise
 
-    def run_verified(self, action: Callable[[], T]) -> T:
-        """As `run`; bytes that are not what was promised are fetched once more, for a proxy or cache may be at fault.
+    def run_verified(
+        self,
+        action: Callable[[], T],
+        *,
+        progress: Callable[[], int] = lambda: 0,
+        cancelled: threading.Event | None = None,
+    ) -> T:
+        """As `run`; what is not as promised is moved once more, for a proxy or a cache may have been at fault.
 
         Raises:
             TransportError: The last error.
-            VerificationError: They were wrong twice.
+            VerificationError: It was wrong twice.
         """
         try:
-            return self.run(action)
+            return self.run(action, progress=progress, cancelled=cancelled)
         except VerificationError:
-            return self.run(action)
+            return self.run(action, progress=progress, cancelled=cancelled)
 
     def _delay(self, attempt: int, retry_after: float | None) -> float:
         if retry_after is not None:
@@ -262,6 +274,9 @@ class ResumingReader(io.RawIOBase):
         try:
             chunk = self._response.read(min(size, self._piece))
         except TransportError:
+            if self._offset == self._size:
+                # More was announced, but all is here.
+                return b""
             # What came before the break is lost, so smaller pieces keep more of it.
             self._piece = max(self._piece >> 4, _SMALLEST_PIECE)
             self._release()

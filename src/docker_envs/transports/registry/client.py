@@ -20,10 +20,11 @@ from docker_envs.oci.artifact import MAX_DEPTH, Artifact, Links
 from docker_envs.oci.blob import Blob
 from docker_envs.oci.descriptor import Descriptor, Platform
 from docker_envs.report import SILENT
-from docker_envs.transports.authentication.credentials import DockerCredentials
-from docker_envs.transports.fetch import ResumingReader, RetryRule, range_from
+from docker_envs.transports.authentication.config_files import StoredCredentials
+from docker_envs.transports.fetch import RetryRule
 from docker_envs.transports.http import HttpClient
 from docker_envs.transports.parallel import run_parallel
+from docker_envs.transports.registry.downloads import open_blob
 from docker_envs.transports.registry.listing import (
     add_referrer,
     delete_manifest,
@@ -33,7 +34,8 @@ from docker_envs.transports.registry.listing import (
 )
 from docker_envs.transports.registry.manifests import fetch_manifest, find_digest, put_manifest
 from docker_envs.transports.registry.session import Access, RegistrySession
-from docker_envs.transports.registry.uploads import EXISTS, BlobUploader, Upload
+from docker_envs.transports.registry.upload_session import has_blob
+from docker_envs.transports.registry.uploads import EXISTS, BlobUploader
 
 if TYPE_CHECKING:
     import threading
@@ -45,7 +47,8 @@ if TYPE_CHECKING:
     from docker_envs.report import Reporter, Task
     from docker_envs.streams import ByteSource
     from docker_envs.transports.authentication.credentials import CredentialSource
-    from docker_envs.transports.fetch import Fetcher, Response
+    from docker_envs.transports.fetch import Fetcher
+    from docker_envs.transports.registry.registries_conf import RegistriesConf
     from docker_envs.transports.registry.session import Repository
 
 #: Layers that are pushed at once.
@@ -59,8 +62,10 @@ class RegistryClient:
 
     Args:
         http: Sends the requests; a new client by default.
-        credentials: Those of Docker's `config.json` by default.
+        credentials: By default those on this machine, see `authentication.config_files`.
         plain_http: Registries (`host:port`) that may be spoken to without TLS, beside those on this machine.
+        insecure: Registries (`host:port`) whose certificates are not checked, and that may lack TLS.
+        registries: Mirrors and other settings; those of podman by default.
         reporter: Told about pushes, and what registries warn of.
         rule: How transient errors are tried again.
     """
@@ -71,6 +76,8 @@ class RegistryClient:
         http: Fetcher | None = None,
         credentials: CredentialSource | None = None,
         plain_http: Collection[str] = (),
+        insecure: Collection[str] = (),
+        registries: RegistriesConf | None = None,
         reporter: Reporter = SILENT,
         rule: RetryRule | None = None,
     ) -> None:
@@ -78,8 +85,10 @@ class RegistryClient:
         self._reporter = reporter
         self._session = RegistrySession(
             http or HttpClient(rule=self._rule),
-            credentials or DockerCredentials(),
+            credentials or StoredCredentials(),
             plain_http=plain_http,
+            insecure=insecure,
+            registries=registries,
             reporter=reporter,
         )
         self._uploader = BlobUploader(self._session, self._rule)
@@ -184,6 +193,15 @@ class RegistryClient:
         """
         return find_digest(self._session.repository(reference), reference.identifier)
 
+    def has_blob(self, blob: Blob) -> bool:
+        """Whether the repository that a blob comes from still has it, with its size; one request without a body.
+
+        Raises:
+            TransportError: The registry does not let us, or cannot be reached.
+        """
+        assert blob.origin is not None
+        return has_blob(self._session.repository(blob.origin), blob)
+
     def tags(self, reference: Reference) -> Iterator[str]:
         """The tags of a repository; see `listing.iter_tags`."""
         return iter_tags(self._session.repository(reference))
@@ -236,9 +254,9 @@ class RegistryClient:
             TransportError: The registry refused, or the connection broke too often.
         """
         if task is not None:
-            return self._uploader.push(Upload.of_layer(layer), target, task=task, cancelled=cancelled)
+            return self._uploader.push(layer, target, task=task, cancelled=cancelled)
         own = self._reporter.start("push", f"layer {layer.digest.short}", layer.size)
-        outcome = self._uploader.push(Upload.of_layer(layer), target, task=own, cancelled=cancelled)
+        outcome = self._uploader.push(layer, target, task=own, cancelled=cancelled)
         own.finish(outcome)
         return outcome
 
@@ -290,7 +308,7 @@ class RegistryClient:
             self.push_layer(blob, target, cancelled=cancelled)
 
         def push_config(blob: Blob, cancelled: threading.Event) -> None:
-            self._uploader.push(Upload.of_layer(blob), target, cancelled=cancelled)
+            self._uploader.push(blob, target, cancelled=cancelled)
 
         layers = sorted((blob for blob in missing if blob.digest not in configs), key=lambda blob: -blob.size)
         run_parallel([partial(job, blob) for blob in layers], workers=PUSH_WORKERS)
@@ -303,13 +321,7 @@ class RegistryClient:
     def _open_blob(self, reference: Reference, descriptor: Descriptor) -> ByteSource:
         if media_types.is_foreign(descriptor.media_type) and descriptor.urls:
             return self._session.http.open(descriptor.urls[0])
-        repository = self._session.repository(reference)
-
-        def open_at(offset: int) -> Response:
-            path = f"blobs/{descriptor.digest}"
-            return repository.request("GET", path, headers=range_from(offset), expected=(200, 206), retry=False)
-
-        return ResumingReader(open_at, self._rule)
+        return open_blob(self._session.repository(reference), descriptor)
 
 
 def _placed(artifact: Artifact, entry: Descriptor) -> Descriptor:

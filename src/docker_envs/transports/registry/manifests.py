@@ -12,7 +12,7 @@ from docker_envs.digest import Digest
 from docker_envs.errors import DigestMismatchError, InvalidInputError
 from docker_envs.oci import media_types
 from docker_envs.oci.manifest import MAX_MANIFEST_SIZE
-from docker_envs.transports.registry.uploads import check_content_digest
+from docker_envs.transports.registry.upload_session import check_content_digest
 
 if TYPE_CHECKING:
     from docker_envs.oci.artifact import Artifact
@@ -32,11 +32,15 @@ def fetch_manifest(repository: Repository, identifier: str, expected: Digest | N
 
     Raises:
         NotFoundError: The registry has no such manifest.
-        DigestMismatchError: It is another one.
+        DigestMismatchError: It is another one, and was so when it was fetched again.
         FormatError: It is longer than manifests may be.
         TransportError: The registry cannot be reached.
     """
-    with repository.request("GET", f"manifests/{identifier}", headers=_ACCEPT) as response:
+    return repository.session.http.rule.run_verified(lambda: _fetch(repository, identifier, expected))
+
+
+def _fetch(repository: Repository, identifier: str, expected: Digest | None) -> tuple[bytes, str | None]:
+    with repository.request("GET", f"manifests/{identifier}", headers=_ACCEPT, retry=False) as response:
         source = f"manifest of `{repository.reference}`"
         raw = response.read_limited(MAX_MANIFEST_SIZE, source=source)
         for digest in (expected, content_digest(response)):
@@ -72,11 +76,15 @@ def put_manifest(repository: Repository, place: str, artifact: Artifact) -> bool
         TransportError: It refused, or cannot be reached.
     """
     headers = {"Content-Type": artifact.media_type}
-    with repository.request(
-        "PUT", f"manifests/{place}", headers=headers, body=artifact.raw, expected=(200, 201, 202)
-    ) as response:
-        check_content_digest(response, artifact.digest)
-        return "OCI-Subject" in response.headers
+
+    def put() -> bool:
+        with repository.request(
+            "PUT", f"manifests/{place}", headers=headers, body=artifact.raw, expected=(200, 201, 202), retry=False
+        ) as response:
+            check_content_digest(response, artifact.digest)
+            return "OCI-Subject" in response.headers
+
+    return repository.session.http.rule.run_verified(put)
 
 
 def content_digest(response: Response) -> Digest | None:
