@@ -284,6 +284,43 @@ def test_a_pull_through_mirror(registry: str, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("prefix", "path", "name", "is_found"),
+    [
+        ("one.test", "", "one.test/apps/deep/tiny:1", True),
+        ("one.test/apps", "apps", "one.test/apps/deep/tiny:1", True),
+        ("*.one.test", "apps", "sub.one.test/deep/tiny:1", True),
+        ("one.test/deep/tiny", "apps/deep/tiny", "one.test/deep/tiny:1", True),
+        ("docker.io/apps", "apps/deep", "apps/tiny:1", True),
+        ("one.test/dee", "apps", "one.test/deep/tiny:1", False),
+        ("one.test", "", "sub.one.test/apps/deep/tiny:1", False),
+    ],
+)
+def test_skopeo_finds_the_same(
+    registry: str, tmp_path: Path, proxied: pytest.MonkeyPatch, *, prefix: str, path: str, name: str, is_found: bool
+) -> None:
+    """Or nothing: the names themselves lead to a proxy that knows none of them."""
+    require_programs("skopeo")
+    image = tiny_image()
+    client().push_image(image, Reference.parse(f"{registry}/apps/deep/tiny:1"))
+    file = tmp_path / "registries.conf"
+    file.write_text(
+        f"[[registry]]\nprefix = '{prefix}'\nlocation = '{registry}/{path}'\ninsecure = true\n"
+        "[[registry]]\nlocation = 'one.test/other'\n"
+    )
+    one = RegistryClient(http=HttpClient(rule=RULE), registries=RegistriesConf.load([file]))
+    with ProxySimulator({}).running() as proxy:
+        proxied.setenv("HTTPS_PROXY", f"http://{proxy.address}")
+        line = ["skopeo", "--registries-conf", str(file), "inspect", "--raw", f"docker://{name}"]
+        seen = subprocess.run(line, capture_output=True)
+        assert bool(seen.stdout) is is_found
+        if is_found:
+            assert one.image(Reference.parse(name)).manifest.raw == seen.stdout
+        else:
+            with pytest.raises(TransportError, match="through the proxy"):
+                one.image(Reference.parse(name))
+
+
 def test_a_registry_that_may_only_be_read(tmp_path: Path) -> None:
     with registry_with(tmp_path) as address:
         check_round_trip(client(), address)
