@@ -66,7 +66,7 @@ def mutate_command(
         user=user,
         workdir=workdir,
         stop_signal=stop_signal,
-        ports=[port for text in exposed_ports or () for port in text.split(",")],
+        ports=tuple(port for text in exposed_ports or () for port in text.split(",")),
         volumes=tuple(volume or ()),
         platform=parse_platform(set_platform),
     )

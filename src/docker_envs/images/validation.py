@@ -141,6 +141,8 @@ def _blob_problems(
                 _check(blob, reporter, cancelled)
             elif not exists(blob):
                 problems[number] = NotFoundError(f"blob {blob.digest.short} is missing, or has another size")
+        except (NotFoundError, StorageError) as error:
+            problems[number] = NotFoundError(f"blob {blob.digest.short}: {error}", hint=error.hint)
         except _FAULTS as error:
             problems[number] = error
 
