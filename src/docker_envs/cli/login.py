@@ -27,8 +27,8 @@ PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Take the 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Store without encryption, and do not ask.")]
 All = Annotated[bool, typer.Option("--all", "-a", help="All registries.")]
 
-# Longer than any password or token.
-_MAX_PASSWORD_LENGTH = 1 << 16
+# More than any password or token, in bytes.
+_MAX_PASSWORD_SIZE = 1 << 16
 
 
 def login_command(
@@ -106,7 +106,7 @@ def _ask_credentials(username: str | None, *, from_stdin: bool) -> Credentials:
     if from_stdin:
         if not username:
             raise InvalidInputError("`--password-stdin` needs `--username`")
-        password = sys.stdin.read(_MAX_PASSWORD_LENGTH).removesuffix("\n").removesuffix("\r")
+        password = _read_password()
     elif not sys.stdin.isatty():
         raise InvalidInputError(
             "there is no terminal to ask for the password",
@@ -118,6 +118,18 @@ def _ask_credentials(username: str | None, *, from_stdin: bool) -> Credentials:
     if not username or not password:
         raise InvalidInputError(f"the {'password' if username else 'user name'} is empty")
     return Credentials(username, password)
+
+
+def _read_password() -> str:
+    content = sys.stdin.buffer.read(_MAX_PASSWORD_SIZE + 1)
+    problem = f"longer than {_MAX_PASSWORD_SIZE:,} bytes"
+    if len(content) <= _MAX_PASSWORD_SIZE:
+        try:
+            return content.decode().removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            problem = "no UTF-8"
+    # Not inside of the block, since the decoder's error keeps what it was given.
+    raise InvalidInputError(f"the password is {problem}")
 
 
 def _check(registry: str, credentials: Credentials, connection: Connection) -> None:
