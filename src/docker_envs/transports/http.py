@@ -16,7 +16,7 @@ from docker_envs.errors import FormatError, InvalidInputError, StorageError, Tra
 from docker_envs.transports.fetch import READ_TIMEOUT, Body, RetryRule, status_error
 from docker_envs.transports.proxies import proxy_for
 from docker_envs.transports.redirects import Targets, join_location
-from docker_envs.transports.tls import TlsContexts, tls_error
+from docker_envs.transports.tls import TlsContexts, is_break, tls_error
 from docker_envs.version import __version__
 
 if TYPE_CHECKING:
@@ -212,6 +212,7 @@ class HttpClient:
         import urllib3
 
         sent = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity", **headers}
+        silence = min(timeout, self.rule.silence)
         with contextlib.ExitStack() as stack:
             payload: bytes | Generator[memoryview] | None = body if isinstance(body, bytes) else None
             if isinstance(body, Body):
@@ -223,7 +224,7 @@ class HttpClient:
                     url,
                     body=payload,
                     headers=sent,
-                    timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=timeout),
+                    timeout=urllib3.Timeout(connect=min(_CONNECT_TIMEOUT, silence), read=silence),
                     retries=False,
                     redirect=False,
                     preload_content=False,
@@ -280,16 +281,17 @@ class HttpClient:
         host = host_of(url)
         if isinstance(error, exceptions.LocationParseError):
             return TransportError(f"cannot connect to `{host}`: no valid host name")
+        # A host that answered before is worth another try, a wrong name is not.
+        transient = origin(url) in self._reached
         if isinstance(error, exceptions.ProxyError):
             return TransportError(
                 f"cannot connect to `{host}` through the proxy: {_reason(error)}",
                 hint="check `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`",
+                transient=transient,
             )
-        if isinstance(error, exceptions.SSLError):
+        if isinstance(error, exceptions.SSLError) and not (transient and is_break(_innermost(error))):
             return tls_error(host, _innermost(error))
         if isinstance(error, exceptions.ConnectTimeoutError):
-            # A host that answered before is worth another try, a wrong name is not.
-            transient = origin(url) in self._reached
             hint = "check the name, the network and the proxy settings"
             return TransportError(f"cannot connect to `{host}`: {_reason(error)}", hint=hint, transient=transient)
         return _broken(url, error)
@@ -320,6 +322,7 @@ def _pieces(opener: Callable[[], ByteSource]) -> Generator[memoryview]:
 
 
 def _make_socks_pool(proxy: str, context: ssl.SSLContext | None) -> urllib3.PoolManager:
+    # urllib3 would raise and warn.
     if importlib.util.find_spec("socks") is None:
         raise TransportError(
             f"cannot use the proxy `{proxy}`: support for SOCKS is not installed",

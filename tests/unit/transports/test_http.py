@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -311,6 +312,44 @@ def test_missing_proxies_are_named_as_the_reason(client: HttpClient, monkeypatch
     monkeypatch.delenv("no_proxy", raising=False)
     with pytest.raises(TransportError, match=r"`registry.invalid` through the proxy: connection refused"):
         read(client, "http://registry.invalid/v2/")
+
+
+def test_proxies_that_break_are_tried_again(proxy: HttpSimulator, client: HttpClient) -> None:
+    read(client, "http://registry.invalid/v2/")
+    proxy.faults = [("GET", Answer(silent=True))] * 2
+    assert read(client, "http://registry.invalid/v2/") == b"hello"
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+def test_socks_needs_a_package(client: HttpClient, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    monkeypatch.setenv("http_proxy", f"{scheme}://me:hush@127.0.0.1:1080")
+    monkeypatch.setitem(sys.modules, "socks", None)
+    with pytest.raises(TransportError) as caught:
+        read(client, "http://registry.invalid/v2/")
+    assert str(caught.value) == f"cannot use the proxy `{scheme}://127.0.0.1:1080`: support for SOCKS is not installed"
+    assert caught.value.hint == "install it with `pip install 'urllib3[socks]'`"
+
+
+def test_other_kinds_of_proxies(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "ftp://me:hush@127.0.0.1:21")
+    with pytest.raises(TransportError, match=r"`ftp://127.0.0.1:21`: expected `http://`, `https://` or `socks5://`"):
+        read(client, "http://registry.invalid/v2/")
+
+
+def test_redirects_to_private_hosts_are_refused(proxy: HttpSimulator, client: HttpClient) -> None:
+    proxy.faults = [("GET", Answer(302, headers={"Location": "http://10.0.0.1/secret"}))]
+    with pytest.raises(TransportError, match=r"refused to go to `http://10.0.0.1`"):
+        read(client, "http://registry.invalid/v2/")
+    client.name_host("10.0.0.1")
+    proxy.faults = [("GET", Answer(302, headers={"Location": "http://10.0.0.1/secret"}))]
+    assert read(client, "http://registry.invalid/v2/") == b"hello"
+    assert [request.target for request in proxy.log][1:] == ["http://registry.invalid/v2/", "http://10.0.0.1/secret"]
+
+
+def test_redirects_that_are_no_urls(server: HttpSimulator, client: HttpClient) -> None:
+    server.faults = [("GET", Answer(302, headers={"Location": "http://[::1"}))]
+    with pytest.raises(TransportError, match="which is no URL"):
+        read(client, server.url)
 
 
 def test_slow_servers_time_out(client: HttpClient) -> None:
