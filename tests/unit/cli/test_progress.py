@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from docker_envs.cli.progress import BarReporter, LineReporter, human_size, reporter_for
+from docker_envs.cli.progress import BarReporter, LineReporter, reporter_for
+from docker_envs.cli.text import human_size
 
 
 @pytest.mark.parametrize(
