@@ -320,6 +320,8 @@ class RegistryClient:
 
     def _open_blob(self, reference: Reference, descriptor: Descriptor) -> ByteSource:
         if media_types.is_foreign(descriptor.media_type) and descriptor.urls:
+            # No credentials go there, and what comes is verified: only who may be asked matters, not encryption.
+            self._session.http.check_target(f"http://{reference.registry}", descriptor.urls[0])
             return self._session.http.open(descriptor.urls[0])
         return open_blob(self._session.repository(reference), descriptor)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,6 +9,7 @@ from docker_envs.errors import (
     AuthenticationError,
     TransportError,
 )
+from docker_envs.oci import media_types
 from docker_envs.oci.reference import Reference
 from docker_envs.transports.authentication.credentials import Credentials
 from docker_envs.transports.registry.client import RegistryClient
@@ -84,6 +86,23 @@ def test_upload_locations_elsewhere_get_no_credentials(guarded: RegistrySimulato
         (put,) = elsewhere.log
     assert put.authorization is None
     assert put.query == {"a": ["b"], "digest": [tiny_layer("x").digest]}
+
+
+def test_foreign_layers_on_private_hosts_are_refused(
+    server: RegistrySimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registry is elsewhere: the simulator is the proxy that leads to it."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", server.url)
+    layer = tiny_layer("x").with_media_type(media_types.DOCKER_LAYER_FOREIGN)
+    foreign = replace(layer, descriptor=replace(layer.descriptor, urls=("http://10.0.0.1/secret",)))
+    store(server, make_image(foreign))
+    one = client(plain_http=["registry.invalid"])
+    found = one.image(Reference.parse("registry.invalid/app:1"))
+    with pytest.raises(TransportError, match=r"refused to go to `http://10.0.0.1`"):
+        found.layers[0].open_blob()
+    assert "GET /secret" not in server.asked
 
 
 def test_warnings_are_passed_on_once(server: RegistrySimulator) -> None:
