@@ -26,9 +26,9 @@ TYPE = "application/vnd.example.signature.v1"
 
 
 def test_tags_come_in_pages(server: RegistrySimulator) -> None:
-    following = {"Link": '</v2/app/tags/list?n=2&last=b>; rel="next"'}
+    following = '</v2/app/tags/list?n=2&last=b>; rel="next"'
     server.faults = [
-        ("GET /v2/app/tags/list", json_answer({"name": "app", "tags": ["a", "b"]}, **following)),
+        ("GET /v2/app/tags/list", json_answer({"name": "app", "tags": ["a", "b"]}, Link=following)),
         ("GET /v2/app/tags/list", json_answer({"name": "app", "tags": ["c"]})),
     ]
     assert list(client().tags(name(server))) == ["a", "b", "c"]
@@ -41,9 +41,9 @@ def test_repositories_without_tags_have_none(server: RegistrySimulator) -> None:
 
 
 def test_the_catalog_comes_in_pages(server: RegistrySimulator) -> None:
-    following = {"Link": f'<{server.url}/v2/_catalog?last=b>; rel="next"'}
+    following = f'<{server.url}/v2/_catalog?last=b>; rel="next"'
     server.faults = [
-        ("GET /v2/_catalog", json_answer({"repositories": ["a", "b"]}, **following)),
+        ("GET /v2/_catalog", json_answer({"repositories": ["a", "b"]}, Link=following)),
         ("GET /v2/_catalog", json_answer({"repositories": ["c/d"]})),
     ]
     assert list(client().repositories(server.address)) == ["a", "b", "c/d"]
