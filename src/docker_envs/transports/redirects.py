@@ -13,10 +13,10 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from docker_envs.errors import TransportError
+from docker_envs.errors import InvalidInputError, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 # RFC 6052, section 2.1: IPv4 addresses as networks without IPv4 see them.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -48,12 +48,22 @@ class Targets:
         self._resolve = resolve or _addresses
         self._lock = threading.Lock()
         self._named: set[str] = set()
-        self._reaches: dict[str, Reach] = {}
+        self._resolved: dict[str, set[Reach]] = {}
 
     def name(self, host: str) -> None:
-        """Let servers send us to a host (`host` or `host:port`), since the user named it."""
+        """Let servers send us to a host (`host` or `host:port`), since the user named it.
+
+        Raises:
+            InvalidInputError: It is none.
+        """
+        try:
+            name, _ = urlsplit(f"//{host}").hostname, urlsplit(f"//{host}").port
+        except ValueError:
+            name = None
+        if not name or any(char in host for char in "/@?#"):
+            raise InvalidInputError(f"expected `host` or `host:port`, got {host!r}")
         with self._lock:
-            self._named.add(urlsplit(f"//{host}").hostname or "")
+            self._named.add(name)
 
     def check(self, source: str, target: str) -> None:
         """Refuse what leaves TLS, or leads from farther away to this machine or to a private network.
@@ -67,6 +77,7 @@ class Targets:
 
         Cost: a name that was not met before is resolved.
         """
+        join_location(source, target)  # refuses what is no URL
         from_parts, to_parts = urlsplit(source), urlsplit(target)
         # Not all of it: query strings hold signatures, and nobody can do much with the path.
         place = f"`{to_parts.scheme}://{to_parts.hostname}`"
@@ -75,27 +86,28 @@ class Targets:
             raise TransportError(f"{refusal}: expected `https://` and a host")
         if from_parts.scheme == "https" and to_parts.scheme != "https":
             raise TransportError(f"{refusal}: it is not encrypted")
-        if to_parts.hostname in (from_parts.hostname, *self._named):
+        if to_parts.hostname == from_parts.hostname or to_parts.hostname in self._named:
             return
-        reach = self._reach(to_parts.hostname, target)
-        if reach > Reach.PUBLIC and reach > self._reach(from_parts.hostname or "", source):
+        # With addresses near and far, a target counts as near and who sends us as far.
+        reach = max(self._reaches(to_parts.hostname, target))
+        if reach > Reach.PUBLIC and reach > min(self._reaches(from_parts.hostname or "", source)):
             what = "this machine or its link" if reach is Reach.LOCAL else "a private network"
             raise TransportError(
                 f"{refusal}: it is on {what}", hint="only a server that is there itself may send us there"
             )
 
-    def _reach(self, host: str, url: str) -> Reach:
-        """The nearest of a target's addresses counts; names that do not resolve are the connection's to fail with."""
+    def _reaches(self, host: str, url: str) -> set[Reach]:
+        """Those of a host's addresses; a name that does not resolve is the connection's to fail with."""
         if (literal := reach_of_literal(host)) is not None:
-            return literal
+            return {literal}
         if self._proxied(url):
-            return Reach.PUBLIC
+            return {Reach.PUBLIC}
         with self._lock:
-            known = self._reaches.get(host)
+            known = self._resolved.get(host)
         if known is None:
-            known = _nearest(self._resolve(host))
+            known = {_reach_of(address) for address in self._resolve(host)} or {Reach.PUBLIC}
             with self._lock:
-                self._reaches[host] = known
+                self._resolved[host] = known
         return known
 
 
@@ -124,12 +136,7 @@ def reach_of_literal(host: str) -> Reach | None:
     host = host.partition("%")[0].rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return Reach.LOCAL
-    addresses = _addresses(host, socket.AI_NUMERICHOST)
-    return _nearest(addresses) if addresses else None
-
-
-def _nearest(addresses: Iterable[str]) -> Reach:
-    return max((_reach_of(ipaddress.ip_address(address.partition("%")[0])) for address in addresses), default=Reach(0))
+    return next(map(_reach_of, _addresses(host, socket.AI_NUMERICHOST)), None)
 
 
 def _addresses(host: str, flags: int = 0) -> list[str]:
@@ -140,7 +147,8 @@ def _addresses(host: str, flags: int = 0) -> list[str]:
     return [str(address[0]) for *_, address in found]
 
 
-def _reach_of(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Reach:
+def _reach_of(text: str) -> Reach:
+    address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64:
             address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from docker_envs.transports.proxies import is_excluded, proxy_for
 
@@ -48,6 +50,11 @@ from docker_envs.transports.proxies import is_excluded, proxy_for
 )
 def test_exclusions(no_proxy: str, host: str, port: int, *, excluded: bool) -> None:
     assert is_excluded(host, port, no_proxy) is excluded
+
+
+@given(no_proxy=st.text(alphabet="a.:[]/*,1 %f-é", max_size=20), host=st.text(alphabet="a.:1f%é", max_size=10))
+def test_entries_that_say_nothing_do_no_harm(no_proxy: str, host: str) -> None:
+    assert is_excluded(host, 443, no_proxy) in (True, False)
 
 
 @pytest.fixture

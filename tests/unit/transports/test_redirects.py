@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+import contextlib
 
-from docker_envs.errors import TransportError
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docker_envs.errors import InvalidInputError, TransportError
 from docker_envs.transports.redirects import Reach, Targets, is_this_machine, join_location, reach_of_literal
 
 NAMES = {
@@ -84,6 +88,7 @@ def test_where_servers_may_send_us(source: str, target: str) -> None:
         ("http://inside.example/x", "http://127.0.0.1/y", "this machine or its link"),
         ("http://inside.example/x", "http://169.254.169.254/y", "this machine or its link"),
         ("http://8.8.8.8/x", "http://10.0.0.7/y", "a private network"),
+        ("http://rebound.example/x", "http://127.0.0.1/y", "this machine or its link"),
         ("http://unknown.example/x", "http://10.0.0.7/y", "a private network"),
     ],
 )
@@ -101,6 +106,12 @@ def test_where_the_user_sends_us(named: str) -> None:
     found.check("https://a.example/x", "https://inside.example:443/y")
     with pytest.raises(TransportError, match="a private network"):
         found.check("https://a.example/x", "https://beside.example/y")
+
+
+@pytest.mark.parametrize("host", ["", "https://a.example", "a.example/app", "a.example:port", "[::1", "me@a.example"])
+def test_what_is_no_host(host: str) -> None:
+    with pytest.raises(InvalidInputError, match="expected `host` or `host:port`"):
+        targets().name(host)
 
 
 def test_leaving_tls_is_refused_for_named_hosts_too() -> None:
@@ -162,3 +173,20 @@ def test_locations_are_joined() -> None:
 def test_locations_that_are_no_urls(location: str) -> None:
     with pytest.raises(TransportError, match="which is no URL"):
         join_location("https://a.example/", location)
+
+
+URLS = st.one_of(
+    st.text(max_size=30),
+    st.from_regex(r"\A(https?|ftp)?:?//[\[\]0-9a-f:.%@\\ x]{0,20}(:\d{0,6})?(/\S{0,5})?\Z"),
+)
+
+
+@given(source=URLS, target=URLS, location=URLS)
+def test_any_text_is_a_url_or_refused(source: str, target: str, location: str) -> None:
+    with contextlib.suppress(TransportError):
+        joined = join_location("https://a.example/", location)
+        targets().check("https://a.example/", joined)
+    with contextlib.suppress(TransportError):
+        targets().check("https://a.example/", target)
+    with contextlib.suppress(InvalidInputError):
+        targets().name(source)

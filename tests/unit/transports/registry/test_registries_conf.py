@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from docker_envs.errors import FormatError, InvalidInputError
 from docker_envs.oci.reference import Reference
@@ -171,6 +175,39 @@ def test_damaged_files_are_named_with_the_place(file: Path, text: str, reason: s
     with pytest.raises(FormatError, match=reason) as caught:
         load(file, text)
     assert str(caught.value).startswith(f"`{file}`: ")
+
+
+PREFIXES = st.text(alphabet="a.*/:@1-_[] ", max_size=12)
+TABLES = st.fixed_dictionaries(
+    {},
+    optional={
+        "prefix": PREFIXES,
+        "location": PREFIXES,
+        "insecure": st.booleans() | st.integers(),
+        "mirror": st.lists(st.fixed_dictionaries({"location": PREFIXES}), max_size=2) | st.just([1]),
+    },
+)
+
+
+def toml(table: dict[str, Any]) -> str:
+    mirrors = table.pop("mirror", [])
+    lines = [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+    return "\n".join(["[[registry]]", *lines, f"mirror = [{', '.join(map(_inline, mirrors))}]"])
+
+
+def _inline(value: Any) -> str:
+    return f"{{location = {json.dumps(value['location'])}}}" if isinstance(value, dict) else json.dumps(value)
+
+
+@given(table=TABLES)
+def test_any_table_is_used_or_refused(tmp_path_factory: pytest.TempPathFactory, table: dict[str, Any]) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.conf"
+    with contextlib.suppress(FormatError):
+        conf = load(file, toml(table))
+        for name in ("debian", "a.a/a:1", "a.a:1/a/a"):
+            sources = conf.sources(Reference.parse(name))
+            for found in (sources.primary, *(mirror for mirror, _ in sources.mirrors)):
+                assert Reference.parse(str(found)) == found
 
 
 def test_files_that_are_no_text(file: Path) -> None:
