@@ -38,7 +38,7 @@ from docker_envs.transports.authentication.keyed import Once
 from docker_envs.transports.blobs import storage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 AUTH_FILE_VARIABLE = "REGISTRY_AUTH_FILE"
 CONTENT_VARIABLE = "DOCKER_AUTH_CONFIG"
@@ -122,7 +122,7 @@ class StoredCredentials:
     def __init__(self, authfile: Path | None = None, environment: Mapping[str, str] = os.environ) -> None:
         self._authfile = authfile
         self._environment = environment
-        self._files: Once[None, list[CredentialFile]] = Once(lambda _: self._read())
+        self._read: Once[tuple[Path | None, bool], CredentialFile] = Once(self._read_source)
         self._ask: Once[tuple[Helper, str], Credentials | None] = Once(lambda asked: asked[0].get(asked[1]))
 
     def find(self, registry: str, repository: str) -> Credentials | None:
@@ -132,19 +132,27 @@ class StoredCredentials:
 
     def locate(self, registry: str, repository: str) -> Located | None:
         """The same, and where they are from."""
-        for file in self._files(None):
+        for file in self._files():
             if found := file.find(registry, repository, self._ask):
                 return Located(found, file.source)
         return None
 
-    def _read(self) -> list[CredentialFile]:
+    def _files(self) -> Iterator[CredentialFile]:
+        """In their order, each read when the ones before it are not enough."""
         named = named_file(self._authfile, self._environment)
         if named is not None:
-            return [read_credential_file(named, must_exist=True)]
-        files = [read_credential_file(path) for path in _default_paths(self._environment)]
-        if content := self._environment.get(CONTENT_VARIABLE):
-            files.insert(0, _read_variable(content))
-        return files
+            yield self._read((named, True))
+            return
+        if self._environment.get(CONTENT_VARIABLE):
+            yield self._read((None, False))
+        for path in _default_paths(self._environment):
+            yield self._read((path, False))
+
+    def _read_source(self, source: tuple[Path | None, bool]) -> CredentialFile:
+        path, must_exist = source
+        if path is None:
+            return _read_variable(self._environment[CONTENT_VARIABLE])
+        return read_credential_file(path, must_exist=must_exist)
 
 
 def named_file(authfile: Path | None, environment: Mapping[str, str]) -> Path | None:
@@ -171,7 +179,7 @@ def _home(environment: Mapping[str, str]) -> Path:
 
 
 def read_credential_file(path: Path, *, must_exist: bool = False) -> CredentialFile:
-    """Read a file; one that is missing has nothing, unless it must be there.
+    """Read a file; one that is missing, or where nobody may see it, has nothing, unless it must be there.
 
     Raises:
         FormatError: It is damaged.
@@ -180,10 +188,11 @@ def read_credential_file(path: Path, *, must_exist: bool = False) -> CredentialF
     try:
         with storage_errors("read", path):
             content = path.read_bytes()
-    except StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError) and not must_exist:
-            return CredentialFile(str(path))
-        raise
+    except StorageError:
+        # Podman's folder may be one that only root may enter; `Path.exists` would raise then.
+        if must_exist or os.path.exists(path):  # noqa: PTH110
+            raise
+        return CredentialFile(str(path))
     return CredentialFile.parse(content, source=str(path))
 
 

@@ -286,11 +286,11 @@ class Repository:
                 header = response.headers.get("WWW-Authenticate")
                 authorization = auth.renew(self.endpoint, self.scopes, rejected=rejected, header=header)
                 if authorization in (None, rejected):
-                    raise self._refusal(response)
+                    raise self._refusal(response, rejected)
             response = send()
         if response.status not in expected:
             with response:
-                raise self._refusal(response)
+                raise self._refusal(response, authorization)
         self.session.warn(self.endpoint.registry, response.headers.get("Warning"))
         return response
 
@@ -323,8 +323,11 @@ class Repository:
         self.session.http.check_target(self.endpoint.url, url)
         return url
 
-    def _refusal(self, response: Response) -> TransportError:
+    def _refusal(self, response: Response, authorization: str | None) -> TransportError:
         status, detail = response.status, error_detail(response)
+        if authorization:
+            # Some servers repeat what they were sent.
+            detail = detail.replace(authorization.partition(" ")[2], "…")
         if status == 404:
             return NotFoundError(f"`{self.reference}` not found{f': {detail}' if detail else ''}", status=status)
         if status == 405:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -15,10 +17,14 @@ from docker_envs.transports.authentication.config_files import (
     CredentialFile,
     StoredCredentials,
     default_config_path,
+    read_credential_file,
 )
 from docker_envs.transports.authentication.credentials import Credentials
 from tests.unit.transports.authentication.leaks import HUSH, everything_said
 from tests.unit.transports.authentication.programs import answering, install_helper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SECRET = "s3cret:with:colons"
 USER = Credentials("user", SECRET)
@@ -223,10 +229,48 @@ def test_what_a_place_lacks_is_in_the_next(tmp_path: Path) -> None:
     assert StoredCredentials(environment=environment).find("r.example", "") == Credentials("runtime", SECRET)
 
 
+def test_what_is_not_needed_may_be_damaged(tmp_path: Path) -> None:
+    environment = all_places(tmp_path)
+    del environment["REGISTRY_AUTH_FILE"], environment["DOCKER_AUTH_CONFIG"]
+    (tmp_path / "run/containers/auth.json").write_text("{")
+    found = StoredCredentials(environment=environment)
+    assert found.find("r.example", "") == Credentials("docker", SECRET)
+    with pytest.raises(FormatError):
+        found.find("other.example", "")
+
+
+def test_folders_that_only_others_may_enter_have_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "run/containers/auth.json", auths={"r.example": entry("root")})
+    (tmp_path / "run").chmod(0)
+    found = StoredCredentials(environment={"HOME": "/nonexistent", "XDG_RUNTIME_DIR": str(tmp_path / "run")})
+    with as_nobody():
+        assert found.find("r.example", "") is None
+
+
+def test_files_that_only_others_may_read_are_errors() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder, "auth.json"), auths={})
+        path.chmod(0)
+        path.parent.chmod(0o755)
+        with as_nobody(), pytest.raises(StorageError, match="Permission denied"):
+            read_credential_file(path)
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without root's powers."""
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+
+
 def test_podman_without_a_runtime_folder() -> None:
     """Podman keeps it below `/run/containers` then; there is nothing of anybody called so."""
     found = StoredCredentials(environment={"HOME": "/nonexistent"})
-    assert f"/run/containers/{os.getuid()}/auth.json" in [file.source for file in found._files(None)]
+    assert f"/run/containers/{os.getuid()}/auth.json" in [file.source for file in found._files()]
 
 
 def test_the_variable_holds_content_not_a_name() -> None:

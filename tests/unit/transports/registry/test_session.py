@@ -15,10 +15,11 @@ from docker_envs.transports.authentication.credentials import Credentials
 from docker_envs.transports.registry.client import RegistryClient
 from docker_envs.transports.registry.registries_conf import RegistriesConf, RegistryEntry
 from tests.images import make_image
-from tests.simulators.http_server import Answer, HttpSimulator
+from tests.simulators.http_server import Answer, HttpSimulator, refusal
 from tests.simulators.images import tiny_image, tiny_layer
 
 if TYPE_CHECKING:
+    from tests.simulators.http_server import Request
     from tests.simulators.registry import RegistrySimulator
 
 from tests.unit.transports.registry.helpers import RULE, Known, Recorder, client, name, store
@@ -76,6 +77,18 @@ def test_wrong_passwords_are_not_shown(guarded: RegistrySimulator) -> None:
     with pytest.raises(AuthenticationError, match="refused the credentials of user `me`") as caught:
         client(Credentials("me", "hush-wrong")).push_image(tiny_image(), name(guarded))
     assert "hush" not in str(caught.value) + str(caught.value.__cause__)
+
+
+def test_what_a_registry_repeats_of_a_request_is_not_shown() -> None:
+    def answer(request: Request) -> Answer:
+        if request.authorization is None:
+            return refusal(401, "UNAUTHORIZED", **{"WWW-Authenticate": "Basic"})
+        return refusal(403, "DENIED", f"not with {request.authorization}")
+
+    found = Credentials("me", "hush")
+    with HttpSimulator(answer).running() as registry, pytest.raises(AuthenticationError) as caught:
+        client(found).image(name(registry))
+    assert "DENIED: not with Basic …" in str(caught.value)
 
 
 def test_upload_locations_elsewhere_get_no_credentials(guarded: RegistrySimulator) -> None:
