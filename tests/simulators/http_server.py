@@ -73,12 +73,13 @@ class HttpSimulator:
 
     Attributes:
         log: All requests.
-        faults: Answers instead of the regular one, each used once for the first request that starts like its key.
+        faults: Answers instead of the regular one, or None for that, each used once for the first request that starts
+            like its key.
     """
 
     def __init__(self, answer: Callable[[Request], Answer] | None = None) -> None:
         self.log: list[Request] = []
-        self.faults: list[tuple[str, Answer]] = []
+        self.faults: list[tuple[str, Answer | None]] = []
         self.address = ""
         self._answer = answer
         self._lock = threading.Lock()

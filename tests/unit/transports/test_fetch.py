@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import io
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from docker_envs.errors import AuthenticationError, FormatError, NotFoundError, TransportError
+from docker_envs.errors import AuthenticationError, FormatError, NotFoundError, TransportError, VerificationError
 from docker_envs.transports.fetch import (
     ResumingReader,
     RetryRule,
@@ -106,6 +107,69 @@ def test_patience_is_for_all_waits_together() -> None:
     assert waits == [20.5, 20.5]
 
 
+def test_progress_counts_anew() -> None:
+    rule, waits = recording(attempts=3)
+    done = 0
+
+    def action() -> str:
+        nonlocal done
+        if done == 10:
+            return "done"
+        done += 1
+        raise TransportError("x", transient=True, retry_after=50)
+
+    assert rule.run(action, progress=lambda: done) == "done"
+    assert len(waits) == 10
+
+
+def test_time_without_progress_is_bounded() -> None:
+    """Attempts count, not only waits: a server may take its time to fail."""
+    now = [0.0]
+
+    def action() -> None:
+        now[0] += 250
+        raise TransportError("slow", transient=True)
+
+    rule = RetryRule(sleep=lambda _: None, clock=lambda: now[0], attempts=100)
+    with pytest.raises(TransportError, match="slow"):
+        rule.run(action)
+    assert now[0] == 750
+
+
+def test_waits_end_when_all_is_cancelled() -> None:
+    cancelled, waits = threading.Event(), []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        cancelled.set()
+
+    def action() -> None:
+        raise TransportError("x", transient=True, retry_after=100)
+
+    with pytest.raises(TransportError, match="x"):
+        RetryRule(sleep=sleep).run(action, cancelled=cancelled)
+    assert len(waits) == 1
+    assert waits[0] < 1
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_what_is_wrong_is_moved_once_more(wrong: int) -> None:
+    errors: list[Exception] = [VerificationError("wrong")] * wrong
+
+    def action() -> str:
+        if errors:
+            raise errors.pop()
+        return "done"
+
+    rule, _ = recording()
+    if wrong < 2:
+        assert rule.run_verified(action) == "done"
+    else:
+        with pytest.raises(VerificationError):
+            rule.run_verified(action)
+    assert errors == []
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
@@ -165,6 +229,88 @@ def test_broken_downloads_end_with_the_error_when_nothing_helps() -> None:
     assert len(waits) == 3
 
 
+def reader_of(*answers: FakeResponse | TransportError, size: int | None = None) -> tuple[ResumingReader, list[int]]:
+    offsets: list[int] = []
+    waiting = list(answers)
+
+    def open_at(offset: int) -> FakeResponse:
+        offsets.append(offset)
+        answer = waiting.pop(0)
+        if isinstance(answer, TransportError):
+            raise answer
+        return answer
+
+    return ResumingReader(open_at, recording()[0], size=size), offsets
+
+
+def partly(first: int, *, claimed: int | None = None) -> FakeResponse:
+    headers = {"Content-Range": f"bytes {first if claimed is None else claimed}-{len(CONTENT) - 1}/{len(CONTENT)}"}
+    return FakeResponse(CONTENT[first:], status=206, headers=headers)
+
+
+def pieces(stream: ResumingReader) -> bytes:
+    with stream:
+        return b"".join(iter(lambda: stream.read(1000), b""))
+
+
+def test_any_number_of_breaks_is_got_over_while_something_comes() -> None:
+    answers = [FakeResponse(CONTENT[first:], status=206, breaks_at=100) for first in range(0, len(CONTENT), 100)]
+    answers[0].status = 200
+    stream, offsets = reader_of(*answers, FakeResponse(b"", status=206))
+    with stream:
+        assert b"".join(iter(lambda: stream.read(100), b"")) == CONTENT
+    assert len(offsets) > 100
+
+
+def test_ranges_that_begin_before_are_skipped_to() -> None:
+    stream, _ = reader_of(FakeResponse(CONTENT, breaks_at=3000), partly(2000))
+    assert pieces(stream) == CONTENT
+
+
+def test_ranges_that_begin_behind_are_asked_for_again() -> None:
+    stream, offsets = reader_of(FakeResponse(CONTENT, breaks_at=3000), partly(3000, claimed=4000), partly(3000))
+    assert pieces(stream) == CONTENT
+    assert offsets == [0, 3000, 3000]
+
+
+def test_ranges_that_are_refused_are_not_insisted_on() -> None:
+    refused = TransportError("no", status=416)
+    stream, offsets = reader_of(FakeResponse(CONTENT, breaks_at=3000), refused, FakeResponse(CONTENT))
+    assert pieces(stream) == CONTENT
+    assert offsets == [0, 3000, 0]
+
+
+def test_an_early_end_is_asked_about_once() -> None:
+    stream, offsets = reader_of(FakeResponse(CONTENT[:3000]), partly(3000), size=len(CONTENT))
+    assert pieces(stream) == CONTENT
+    assert offsets == [0, 3000]
+    stream, offsets = reader_of(FakeResponse(CONTENT[:3000]), FakeResponse(b"", status=206), size=len(CONTENT))
+    assert pieces(stream) == CONTENT[:3000]
+
+
+def test_a_break_behind_the_last_byte_does_not_matter() -> None:
+    stream, offsets = reader_of(FakeResponse(CONTENT, breaks_at=len(CONTENT)), size=len(CONTENT))
+    assert pieces(stream) == CONTENT
+    assert offsets == [0]
+
+
+def test_after_a_break_less_is_asked_for_at_once() -> None:
+    """What a read had got when its connection broke is lost."""
+    sizes: list[int] = []
+
+    class Fragile(FakeResponse):
+        def read(self, size: int | None = -1, /) -> bytes:
+            sizes.append(size or 0)
+            if (size or 0) > 70_000:
+                raise TransportError("broken", transient=True)
+            return super().read(size)
+
+    stream, _ = reader_of(*[Fragile(CONTENT) for _ in range(9)])
+    with stream:
+        assert stream.read(1 << 20) == CONTENT
+    assert sizes == [1 << 20, 1 << 16]
+
+
 def test_range_header() -> None:
     assert range_from(0) == {}
     assert range_from(7) == {"Range": "bytes=7-"}
@@ -203,9 +349,12 @@ def test_servers_that_break_while_they_complain_are_still_reported() -> None:
         (405, TransportError, False),
         (408, TransportError, True),
         (429, TransportError, True),
+        (499, TransportError, True),
         (500, TransportError, True),
         (501, TransportError, False),
         (503, TransportError, True),
+        (511, TransportError, False),
+        (522, TransportError, True),
     ],
 )
 def test_statuses_become_errors(status: int, kind: type[TransportError], *, transient: bool) -> None:

@@ -135,7 +135,7 @@ MANIFEST_JSON = {"Content-Type": media_types.OCI_MANIFEST}
     ],
 )  # fmt: skip
 def test_bad_manifests(server: RegistrySimulator, answer: Answer, error: type[DockerEnvsError], message: str) -> None:
-    server.faults = [("GET /v2/app/manifests", answer)]
+    server.faults = [("GET /v2/app/manifests", answer)] * 2
     with pytest.raises(error, match=message) as caught:
         client().image(name(server))
     assert server.address in str(caught.value)
@@ -159,7 +159,7 @@ def test_manifests_are_verified_against_the_digest_asked_for(server: RegistrySim
 )
 def test_bad_configs(server: RegistrySimulator, answer: Answer, error: type[DockerEnvsError]) -> None:
     store(server, tiny_image())
-    server.faults = [("GET /v2/app/blobs", answer)]
+    server.faults = [("GET /v2/app/blobs", answer)] * 4
     with pytest.raises(error):
         client().image(name(server))
 
@@ -186,9 +186,17 @@ def test_layers_are_verified_while_they_are_read(
 ) -> None:
     store(server, tiny_image())
     layer = client().image(name(server)).layers[0]
-    server.faults = [(f"GET /v2/app/blobs/{layer.digest}", answer)]
-    with layer.open_blob() as blob, pytest.raises(error):
+    server.faults = [(f"GET /v2/app/blobs/{layer.digest}", answer)] * 4
+    with pytest.raises(error), layer.open_blob() as blob:
         blob.read()
+
+
+@pytest.mark.parametrize("place", ["manifests", "blobs"])
+def test_what_comes_wrong_once_is_fetched_again(server: RegistrySimulator, place: str) -> None:
+    image = store(server, tiny_image())
+    wrong = Answer(200, b"{}", {"Docker-Content-Digest": image.digest})
+    server.faults = [(f"GET /v2/app/{place}", wrong)]
+    assert client().image(name(server)).config.raw == image.config.raw
 
 
 def test_layers_go_on_after_a_broken_connection(server: RegistrySimulator) -> None:

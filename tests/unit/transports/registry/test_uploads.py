@@ -158,7 +158,7 @@ def test_registries_that_stay_broken_end_the_push(server: RegistrySimulator) -> 
 @pytest.mark.parametrize("place", ["blobs", "manifests"])
 def test_a_registry_that_stored_something_else(server: RegistrySimulator, place: str) -> None:
     wrong = Answer(201, headers={"Docker-Content-Digest": f"sha256:{'0' * 64}"})
-    server.faults = [(f"PUT /v2/app/{place}", wrong)]
+    server.faults = [(f"PUT /v2/app/{place}", wrong)] * 8
     with pytest.raises(DigestMismatchError):
         client().push_image(tiny_image(), name(server))
 
