@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,7 +75,7 @@ def test_from_layout_to_registry_to_registry_to_archive(
         f"docker://{second_registry}/copied/again:2",
         f"{tmp_path}/a.tar",
     ]
-    for source, destination in zip(chain, chain[1:], strict=False):
+    for source, destination in pairwise(chain):
         assert ok("copy", "-q", source, destination).strip() == digest
     for archive in (f"oci-archive:{tmp_path}/a.tar", f"docker://{second_registry}/copied/again:2"):
         inspected = json.loads(skopeo("inspect", "--tls-verify=false", "--raw", archive))
@@ -93,12 +94,11 @@ def test_a_copy_within_a_registry_moves_no_layer(base_image: BaseImage, registry
 
 
 def test_images_come_from_standard_input_and_go_to_standard_output(layout: Path, tmp_path: Path, registry: str) -> None:
-    source = subprocess.Popen(
-        [sys.executable, "-m", "docker_envs", "copy", f"oci:{layout}:1", "-"], stdout=subprocess.PIPE
-    )
-    done = run("copy", "--platform", "linux/arm64", "-", f"{registry}/piped:1", stdin=source.stdout)
+    program = [sys.executable, "-m", "docker_envs", "copy", f"oci:{layout}:1", "-"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE) as source:
+        done = run("copy", "--platform", "linux/arm64", "-", f"{registry}/piped:1", stdin=source.stdout)
     assert done.returncode == 0, done.stderr.decode()
-    assert source.wait() == 0
+    assert source.returncode == 0
     assert done.stdout.decode().strip() == OTHER.digest
     assert json.loads(skopeo("inspect", "--tls-verify=false", "--override-arch=arm64", f"docker://{registry}/piped:1"))
 
@@ -129,7 +129,7 @@ def test_skopeo_and_we_agree_on_archives(tmp_path: Path, base_image: BaseImage, 
 
 def test_into_and_out_of_an_engine(engine: Engine, base_image: BaseImage, registry: str, tmp_path: Path) -> None:
     ok("copy", base_image.oci, "docker-daemon:engine-copy:1")
-    assert engine.client.images.get("engine-copy:1")
+    assert engine.client.images.get("engine-copy:1").tags == ["engine-copy:1"]
     ok("copy", "docker-daemon:engine-copy:1", f"{registry}/engine-copy:2")
     ours = json.loads(ok("inspect", "--json", f"{registry}/engine-copy:2"))
     base = json.loads(ok("inspect", "--json", base_image.oci))
