@@ -118,6 +118,14 @@ def podman(registry: str, registry_with_basic_auth: PasswordRegistry) -> Iterato
         yield engine
 
 
+@pytest.fixture(params=["running_engine", "podman"], ids=["docker", "podman"])
+def each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Each kind of engine, which `DOCKER_HOST` names for the time of the test."""
+    engine: Engine = request.getfixturevalue(request.param)
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    return engine
+
+
 @pytest.fixture(scope="session")
 def containerd() -> Iterator[Containerd]:
     """The session's containerd, which has nothing to do with Docker's."""

@@ -19,6 +19,7 @@ from docker_envs.transports.files.docker_archive import read_archive, write_arch
 from docker_envs.transports.files.layout import read_layout
 from docker_envs.validate import validate_image
 from tests.images import flattened, make_layer, named
+from tests.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,54 +29,13 @@ if TYPE_CHECKING:
     from tests.services import Engine, PasswordRegistry
 
 
-class Recorder:
-    """A reporter that remembers."""
-
-    def __init__(self) -> None:
-        self.tasks: list[RecordedTask] = []
-
-    def message(self, text: str) -> None:
-        raise AssertionError(text)
-
-    def warning(self, text: str) -> None:
-        raise AssertionError(text)
-
-    def start(self, verb: str, name: str, total: int | None = None) -> RecordedTask:
-        task = RecordedTask(verb, name, total)
-        self.tasks.append(task)
-        return task
-
-
-class RecordedTask:
-    def __init__(self, verb: str, name: str, total: int | None) -> None:
-        self.verb, self.name, self.total = verb, name, total
-        self.amount = self.finished = 0
-        self.note = ""
-
-    def advance(self, amount: int) -> None:
-        assert amount > 0
-        self.amount += amount
-
-    def finish(self, note: str = "") -> None:
-        self.finished += 1
-        self.note = note
-
-
-@pytest.fixture(params=["docker", "podman"])
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """Each kind of engine, which `DOCKER_HOST` names for the time of the test."""
-    engine: Engine = request.getfixturevalue({"docker": "running_engine", "podman": "podman"}[request.param])
-    monkeypatch.setenv("DOCKER_HOST", engine.host)
-    return engine
-
-
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
 
 
 @pytest.fixture
-def client(engine: Engine, recorder: Recorder) -> Iterator[EngineClient]:
+def client(each_engine: Engine, recorder: Recorder) -> Iterator[EngineClient]:
     with EngineClient(reporter=recorder) as client:
         yield client
 
@@ -85,19 +45,19 @@ def forget(engine: Engine, reference: str) -> None:
         engine.client.images.remove(reference, force=True)
 
 
-def test_pull(client: EngineClient, engine: Engine, base_image: BaseImage) -> None:
-    forget(engine, base_image.oci)
+def test_pull(client: EngineClient, each_engine: Engine, base_image: BaseImage) -> None:
+    forget(each_engine, base_image.oci)
     client.pull(Reference.parse(base_image.oci))
-    assert engine.run(base_image.oci) == "hello from the base\n"
+    assert each_engine.run(base_image.oci) == "hello from the base\n"
 
 
-def test_pull_by_digest_and_for_a_platform(client: EngineClient, engine: Engine, base_image: BaseImage) -> None:
+def test_pull_by_digest_and_for_a_platform(client: EngineClient, each_engine: Engine, base_image: BaseImage) -> None:
     client.pull(Reference.parse(base_image.index), Platform("linux", "arm64"))
-    pulled = engine.client.images.get(base_image.index)
+    pulled = each_engine.client.images.get(base_image.index)
     assert pulled.attrs["Architecture"] == "arm64"
     repository, _, digest = pulled.attrs["RepoDigests"][0].partition("@")
     client.pull(Reference.parse(f"{repository}@{digest}"), Platform("linux", "arm64"))
-    forget(engine, base_image.index)
+    forget(each_engine, base_image.index)
 
 
 def test_pull_of_what_is_not_there(client: EngineClient, registry: str) -> None:
@@ -107,7 +67,7 @@ def test_pull_of_what_is_not_there(client: EngineClient, registry: str) -> None:
 
 
 def test_pull_without_credentials(client: EngineClient, registry_with_basic_auth: PasswordRegistry) -> None:
-    with pytest.raises(AuthenticationError, match="no basic auth credentials|authentication required") as refused:
+    with pytest.raises(AuthenticationError, match=r"no basic auth credentials|authentication required") as refused:
         client.pull(Reference.parse(f"{registry_with_basic_auth.address}/app:1"))
     assert "docker login" in (refused.value.hint or "")
 
@@ -144,7 +104,7 @@ def test_an_image_of_the_engine(client: EngineClient, base_image: BaseImage) -> 
 
 
 def test_load_of_images_and_of_a_file(
-    client: EngineClient, engine: Engine, base_layout: Path, tmp_path: Path, recorder: Recorder
+    client: EngineClient, each_engine: Engine, base_layout: Path, tmp_path: Path, recorder: Recorder
 ) -> None:
     (base,) = read_layout(base_layout, reference="single")
     for number, way in enumerate(("images", "file")):
@@ -154,8 +114,8 @@ def test_load_of_images_and_of_a_file(
         if way == "file":
             write_archive([named(image, name)], tmp_path / "app.tar")
         assert client.load(tmp_path / "app.tar" if way == "file" else [named(image, name)]) == [name]
-        assert engine.run(name, "cat", "/etc/layer") == way
-        assert engine.client.images.get(name).id == image.config.digest
+        assert each_engine.run(name, "cat", "/etc/layer") == way
+        assert each_engine.client.images.get(name).id == image.config.digest
     assert recorder.tasks
     for task in recorder.tasks:
         assert task.verb == "loading"
@@ -169,7 +129,7 @@ def test_load_of_an_image_without_a_name(client: EngineClient, base_layout: Path
     assert client.load([named(base.image)]) == [base.image.config.digest]
 
 
-def test_a_damaged_layer_is_not_loaded(client: EngineClient, engine: Engine, base_layout: Path) -> None:
+def test_a_damaged_layer_is_not_loaded(client: EngineClient, each_engine: Engine, base_layout: Path) -> None:
     (base,) = read_layout(base_layout, reference="single")
     layer = make_layer({"x": b"never"})
     wrong = replace(layer, opener=partial(BytesIO, b"x" * layer.size))
@@ -177,7 +137,7 @@ def test_a_damaged_layer_is_not_loaded(client: EngineClient, engine: Engine, bas
     with pytest.raises(VerificationError, match=layer.digest.short):
         client.load([named(image, "damaged:1")])
     with pytest.raises(docker.errors.ImageNotFound):
-        engine.client.images.get("damaged:1")
+        each_engine.client.images.get("damaged:1")
 
 
 def test_a_file_that_the_engine_refuses(client: EngineClient, tmp_path: Path) -> None:

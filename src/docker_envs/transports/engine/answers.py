@@ -17,6 +17,8 @@ _UNKNOWN_IMAGE = ("not found", "manifest unknown", "no such image", "does not ex
 _NO_ACCESS = ("unauthorized", "denied", "authentication required", "no basic auth credentials")
 #: Reasons of the engine's own machine that sound like a refusal of credentials.
 _NOT_OF_CREDENTIALS = ("permission denied",)
+#: What Docker says of layers that it cannot decompress.
+_UNREADABLE_LAYER = ("invalid tar header", "unexpected eof")
 
 
 @contextlib.contextmanager
@@ -55,8 +57,8 @@ def raise_refusal(action: str, reason: str, status: int | None = None) -> NoRetu
     said = reason.lower()
     if "no space left on device" in said:
         hint = "the engine's disk is full: free some space there, for example with `docker system prune`"
-    elif "invalid tar header" in said:
-        hint = "Docker before 23 takes no layers compressed with zstd; gzip works everywhere"
+    elif any(phrase in said for phrase in _UNREADABLE_LAYER):
+        hint = "if a layer is compressed with zstd: Docker takes those from version 23 on, gzip works everywhere"
     elif any(phrase in said for phrase in _NO_ACCESS) and not any(phrase in said for phrase in _NOT_OF_CREDENTIALS):
         kind, hint = AuthenticationError, "check the name, or log in with `docker login`"
     elif status == 404 or any(phrase in said for phrase in _UNKNOWN_IMAGE):

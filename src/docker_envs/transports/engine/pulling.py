@@ -8,7 +8,7 @@ import socket
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from docker_envs.streams import CHUNK_SIZE
 from docker_envs.transports.engine.address import SILENCE_SECONDS
@@ -90,7 +90,7 @@ def load_by_pulling(engine: LocalEngine, images: Sequence[NamedArtifact], report
                     for reference in tags(named):
                         engine.api.tag(name, reference.name, reference.tag)
         finally:
-            _forget(engine.api, names)
+            _forget(engine, names)
     layers = {layer.digest: layer for artifact in artifacts for layer in artifact.blobs[1:]}
     for layer in layers.values():
         if layer.digest not in registry.fetched:
@@ -101,6 +101,15 @@ def load_by_pulling(engine: LocalEngine, images: Sequence[NamedArtifact], report
 def tags(named: NamedArtifact) -> list[Reference]:
     """The names that an engine can give."""
     return [reference for reference in named.references if reference.tag]
+
+
+def _decode(line: bytes) -> Mapping[str, Any]:
+    import msgspec
+
+    try:
+        return msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise http.client.HTTPException(f"no valid JSON: {error}") from error
 
 
 @contextlib.contextmanager
@@ -122,7 +131,8 @@ def _patience(registry: LoopbackRegistry, calls: _Calls) -> Iterator[None]:
 def _pull(calls: _Calls, target: str, registry: LoopbackRegistry, action: str) -> bool:
     """Let the engine pull; False if it took nothing from the registry and failed."""
     try:
-        for event in calls.post(target):
+        for line in calls.send("POST", target):
+            event = _decode(line)
             if "error" in event:
                 raise _RefusedError(str(event["error"]))
     except (_RefusedError, OSError, http.client.HTTPException) as error:
@@ -136,14 +146,15 @@ def _pull(calls: _Calls, target: str, registry: LoopbackRegistry, action: str) -
     return True
 
 
-def _forget(api: APIClient, names: Sequence[str]) -> None:
+def _forget(engine: LocalEngine, names: Sequence[str]) -> None:
     """Remove our own names; an image that has another one stays."""
-    import docker.errors
-    import requests
-
-    for name in dict.fromkeys(names):
-        with contextlib.suppress(docker.errors.DockerException, requests.RequestException):
-            api.remove_image(name, noprune=True)
+    with (
+        contextlib.closing(_Calls(engine.socket_path)) as calls,
+        contextlib.suppress(OSError, http.client.HTTPException),
+    ):
+        for name in dict.fromkeys(names):
+            with contextlib.suppress(_RefusedError):
+                list(calls.send("DELETE", f"/v{engine.api.api_version}/images/{quote(name)}?noprune=1"))
 
 
 class _RefusedError(Exception):
@@ -174,15 +185,13 @@ class _Calls:
         if self._connection is not None:
             self._connection.close()
 
-    def post(self, target: str) -> Iterator[Mapping[str, Any]]:
-        """Send a request without a body; the objects in its answer, as they come.
+    def send(self, method: str, target: str) -> Iterator[bytes]:
+        """Send a request without a body; the lines of its answer, as they come.
 
         Raises:
             _RefusedError: The answer is a refusal.
             OSError, http.client.HTTPException: The connection broke, or was stopped.
         """
-        import msgspec
-
         connection = http.client.HTTPConnection("localhost")
         with self._lock:
             if self._stopped:
@@ -191,7 +200,7 @@ class _Calls:
             connection.sock = self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.sock.settimeout(SILENCE_SECONDS)
         connection.sock.connect(self._path)
-        connection.request("POST", target, headers={"X-Registry-Auth": _NO_CREDENTIALS, "Connection": "close"})
+        connection.request(method, target, headers={"X-Registry-Auth": _NO_CREDENTIALS, "Connection": "close"})
         response = connection.getresponse()
         if response.status >= http.client.BAD_REQUEST:
             raise _RefusedError(error_message(response.read().decode(errors="replace")), response.status)
@@ -199,8 +208,4 @@ class _Calls:
         # Not by lines: the library's `readline` takes a broken answer for a complete one.
         while chunk := response.read1(CHUNK_SIZE):
             *lines, rest = (rest + chunk).split(b"\n")
-            for line in filter(bytes.strip, lines):
-                try:
-                    yield msgspec.json.decode(line, type=dict[str, Any])
-                except msgspec.DecodeError as error:
-                    raise http.client.HTTPException(f"no valid JSON: {error}") from error
+            yield from filter(bytes.strip, lines)
