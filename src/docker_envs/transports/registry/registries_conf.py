@@ -131,7 +131,7 @@ class RegistriesConf:
         Raises:
             InvalidInputError: Pulling it is forbidden.
         """
-        entry, rest = self._find(reference)
+        entry, rest = self._find(reference.name)
         if entry is None:
             return Sources((), reference)
         if entry.blocked:
@@ -142,14 +142,14 @@ class RegistriesConf:
         primary = entry.location.reference(reference, rest) if entry.location else reference
         return Sources(mirrors, primary, entry.insecure)
 
-    def is_insecure(self, reference: Reference) -> bool:
-        """Whether the registry that a reference names, rather than a mirror, is insecure."""
-        entry, _ = self._find(reference)
+    def is_insecure(self, name: str) -> bool:
+        """Whether a registry itself, rather than a mirror, is insecure: for all, or for one repository in it."""
+        entry, _ = self._find(name)
         return entry is not None and entry.insecure
 
-    def _find(self, reference: Reference) -> tuple[RegistryEntry | None, str]:
+    def _find(self, name: str) -> tuple[RegistryEntry | None, str]:
         """The table with the longest prefix, and what follows the prefix."""
-        matches = [(entry, rest) for entry in self.entries.values() if (rest := entry.rest(reference.name)) is not None]
+        matches = [(entry, rest) for entry in self.entries.values() if (rest := entry.rest(name)) is not None]
         return max(matches, key=lambda match: len(match[0].prefix), default=(None, ""))
 
 

@@ -107,7 +107,7 @@ class RegistrySession:
         Raises:
             TransportError: It cannot be reached.
         """
-        if insecure:
+        if insecure or self.registries.is_insecure(registry):
             with self._lock:
                 self._insecure.add(registry)
         return self._endpoints(registry)
@@ -167,7 +167,7 @@ class RegistrySession:
             sources = self.registries.sources(reference)
             mirrors = tuple(Repository.of(self, mirror, access, insecure) for mirror, insecure in sources.mirrors)
             return replace(Repository.of(self, sources.primary, access, sources.insecure), mirrors=mirrors)
-        return Repository.of(self, reference, access, self.registries.is_insecure(reference), mount_from)
+        return Repository.of(self, reference, access, self.registries.is_insecure(reference.name), mount_from)
 
     def catalog(self, registry: str) -> Repository:
         """A registry whose repositories are to be listed."""

@@ -91,8 +91,9 @@ def test_the_longest_prefix_counts(file: Path) -> None:
 
 def test_without_prefix_the_location_is_it(file: Path) -> None:
     conf = load(file, "[[registry]]\nlocation = 'example.com'\ninsecure = true\n")
-    assert conf.is_insecure(Reference.parse("example.com/foo"))
-    assert not conf.is_insecure(Reference.parse("example.net/foo"))
+    assert conf.is_insecure("example.com/foo")
+    assert conf.is_insecure("example.com")
+    assert not conf.is_insecure("example.net/foo")
     assert conf.sources(Reference.parse("example.com/foo")).insecure
 
 

@@ -11,9 +11,11 @@ from docker_envs.errors import (
 )
 from docker_envs.oci import media_types
 from docker_envs.oci.reference import Reference
+from docker_envs.report import SILENT
 from docker_envs.transports.authentication.credentials import Credentials
 from docker_envs.transports.registry.client import RegistryClient
 from docker_envs.transports.registry.registries_conf import RegistriesConf, RegistryEntry
+from docker_envs.transports.registry.session import RegistrySession
 from tests.images import make_image
 from tests.simulators.http_server import Answer, HttpSimulator, refusal
 from tests.simulators.images import tiny_image, tiny_layer
@@ -185,6 +187,15 @@ def test_hosts_that_the_user_names_are_known() -> None:
 def test_a_registry_without_tls_that_is_insecure(server: RegistrySimulator) -> None:
     image = store(server, tiny_image())
     assert client(insecure=[server.address]).image(name(server)).digest == image.digest
+
+
+@pytest.mark.parametrize(("prefix", "is_insecure"), [("a.example", True), ("*.example", True), ("a.example/b", False)])
+def test_insecure_registries_without_a_repository(prefix: str, *, is_insecure: bool) -> None:
+    network = Docker()
+    settings = RegistriesConf({prefix: RegistryEntry(prefix, insecure=True)})
+    with pytest.raises(TransportError):
+        RegistrySession(network, Known(), registries=settings, reporter=SILENT).endpoint("a.example")
+    assert network.named == [("a.example", is_insecure)]
 
 
 def test_insecure_registries_of_podmans_settings(server: RegistrySimulator) -> None:
