@@ -17,6 +17,7 @@ from docker_envs.errors import AuthenticationError
 from docker_envs.oci.reference import Reference
 from docker_envs.transports.authentication.config_files import StoredCredentials
 from docker_envs.transports.authentication.credentials import Credentials
+from docker_envs.transports.authentication.logins import LoginFile
 from docker_envs.transports.http import HttpClient
 from docker_envs.transports.registry.client import RegistryClient, host_platform
 from docker_envs.validate import validate_image
@@ -296,3 +297,26 @@ def test_logins_of_other_tools(tokens: TokenRegistry, tmp_path: Path, program: s
     assert StoredCredentials(path).find(tokens.address, "private/app") is None
     gone = subprocess.run([program, "login", "--get-login", "--authfile", path, tokens.address], capture_output=True)
     assert gone.returncode != 0
+
+
+@pytest.mark.parametrize("program", ["skopeo", "podman"])
+def test_other_tools_know_docker_hub_by_our_name(tmp_path: Path, program: str) -> None:
+    require_programs(program)
+    LoginFile(tmp_path / "auth.json").store("docker.io", ME)
+    line: list[str | Path] = [program, "login", "--get-login", "--authfile", tmp_path / "auth.json", "docker.io"]
+    assert subprocess.run(line, check=True, capture_output=True, text=True).stdout == "me\n"
+
+
+def test_namespaces_as_podman_writes_them(tokens: TokenRegistry, tmp_path: Path) -> None:
+    require_programs("podman")
+    path, place = tmp_path / "auth.json", f"{tokens.address}/private/team"
+    line: list[str | Path] = ["podman", "login", "--tls-verify=false", "--authfile", path]
+    subprocess.run([*line, "-u", "me", "--password-stdin", place], input=HUSH.encode(), check=True, capture_output=True)
+    found = StoredCredentials(path)
+    assert found.find(tokens.address, "private/team/app") == ME
+    assert found.find(tokens.address, "private/other") is None
+    assert run("logout", tokens.address, "--authfile", path, folder=tmp_path).status == 0
+    assert StoredCredentials(path).find(tokens.address, "private/team") == ME
+    done = run("logout", "--all", "--authfile", path, folder=tmp_path)
+    assert done.stderr == f"logged out of `{place}`\n"
+    assert StoredCredentials(path).find(tokens.address, "private/team") is None

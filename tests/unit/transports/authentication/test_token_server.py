@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import email.utils
+import logging
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from docker_envs.errors import AuthenticationError, DockerEnvsError, TransportError
 from docker_envs.fields import Fields
 from docker_envs.transports.authentication.credentials import Credentials
-from docker_envs.transports.authentication.token_server import TokenServer, _lifetime
+from docker_envs.transports.authentication.token_server import TokenAnswer, TokenServer, _lifetime
 from docker_envs.transports.fetch import RetryRule
 from docker_envs.transports.http import HttpClient
 from tests.simulators.http_server import Answer, HttpSimulator, Request, json_answer
@@ -40,6 +41,10 @@ def test_the_address_of_a_realm_is_kept(path: str, expected: str) -> None:
     with HttpSimulator(lambda _: json_answer({"token": "t"})).running() as server:
         assert ask(server, None, path) == "t"
         assert [request.target for request in server.log] == [expected]
+
+
+def test_tokens_are_not_shown() -> None:
+    assert HUSH not in repr(TokenAnswer(HUSH, 60, HUSH))
 
 
 def only(method: str, status: int) -> HttpSimulator:
@@ -99,10 +104,12 @@ def echo(request: Request) -> Answer:
     ids=["echo", "type", "half", "utf-8", "control", "short", "silent", "oauth2", "500"],
 )
 @pytest.mark.parametrize("found", [ME, IDENTITY], ids=["password", "identity"])
-def test_no_error_holds_secrets(answer: Any, found: Credentials) -> None:
+def test_no_error_or_log_holds_secrets(caplog: pytest.LogCaptureFixture, answer: Any, found: Credentials) -> None:
+    caplog.set_level(logging.DEBUG)
     with HttpSimulator(answer).running() as server, pytest.raises(DockerEnvsError) as caught:
         ask(server, found)
-    said = everything_said(caught.value)
+    assert "/token" in caplog.text
+    said = everything_said(caught.value) + caplog.text
     assert HUSH not in said
     assert found.basic.removeprefix("Basic ") not in said
 
