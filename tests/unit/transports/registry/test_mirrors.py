@@ -96,7 +96,11 @@ def test_a_mirror_that_lacks_one_repository_is_asked_for_others(servers: Servers
     assert not [request for request in second.asked if "other" in request]
 
 
-@pytest.mark.parametrize("fault", [Answer(503), Answer(silent=True), refusal(403, "DENIED"), Answer(418)], ids=str)
+@pytest.mark.parametrize(
+    "fault",
+    [Answer(503), Answer(silent=True), refusal(403, "DENIED"), Answer(418)],
+    ids=["503", "broken", "403", "418"],
+)
 def test_a_mirror_that_fails_is_not_asked_again(servers: Servers, fault: Answer) -> None:
     origin, first, second = servers
     image = everywhere(servers)
