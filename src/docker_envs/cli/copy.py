@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from docker_envs.archive.compression import CompressionSetting
 from docker_envs.cli.connection import with_transports
-from docker_envs.cli.image_options import Source, TargetPlatform, parse_platform
+from docker_envs.cli.image_options import Json, Source, TargetPlatform, parse_platform
 from docker_envs.images.copy import copy_images
 from docker_envs.images.location import parse_location
 
@@ -30,7 +31,11 @@ def copy_command(
     keep_types: Annotated[
         bool, typer.Option("--preserve-digests", help="Keep Docker's manifests in archives and layouts.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    compression: Annotated[
+        str,
+        typer.Option(help="Of layers that an engine or `docker save` gave uncompressed: gzip, zstd, none."),
+    ] = "gzip",
+    as_json: Json = False,
 ) -> None:
     """Copy an image from anywhere to anywhere.
 
@@ -45,6 +50,7 @@ def copy_command(
         platform=parse_platform(platform),
         all_platforms=all_platforms,
         keep_types=keep_types,
+        compression=CompressionSetting.parse(compression),
     )
     out = sys.stderr if target.is_stream else sys.stdout
     if as_json:

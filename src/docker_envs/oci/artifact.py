@@ -69,6 +69,7 @@ class Artifact:
         blobs: Of a manifest: config, then layers, base layer first.
         children: Of an index: what it names, in its order, and what of that is there.
         source: Where it comes from, for messages.
+        made: Whether the document is ours, for an image that came without one.
     """
 
     descriptor: Descriptor
@@ -76,13 +77,14 @@ class Artifact:
     blobs: tuple[Blob, ...] = ()
     children: tuple[Artifact, ...] = ()
     source: str = field(default="manifest", compare=False)
+    made: bool = field(default=False, compare=False)
 
     @classmethod
     def of_image(cls, image: Image) -> Artifact:
         """The artifact of one image."""
         descriptor = replace(image.manifest.descriptor, platform=image.platform)
         config = Blob.of_bytes(image.config.raw, image.config_descriptor.media_type)
-        return cls(descriptor, image.manifest.raw, (config, *image.layers))
+        return cls(descriptor, image.manifest.raw, (config, *image.layers), made=image.received is None)
 
     @classmethod
     def of_named(cls, named: NamedImage) -> Artifact:

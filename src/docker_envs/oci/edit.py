@@ -9,7 +9,7 @@ from docker_envs.errors import InvalidInputError
 from docker_envs.oci import media_types
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from docker_envs.oci.config import ImageConfig
     from docker_envs.oci.image import Image
@@ -58,6 +58,17 @@ def with_annotations(image: Image, annotations: Mapping[str, str]) -> Image:
         return image
     image = to_oci(image)
     return _changed(image, annotations={**image.annotations, **annotations})
+
+
+def with_layers(image: Image, layers: Sequence[Layer]) -> Image:
+    """With the same layers in other blobs, as when they are compressed in another way.
+
+    Raises:
+        InvalidInputError: They unpack to something else.
+    """
+    if [layer.diff_id for layer in layers] != [layer.diff_id for layer in image.layers]:
+        raise InvalidInputError("the new layers unpack to something else")
+    return _changed(image, layers=tuple(layers))
 
 
 def to_oci(image: Image) -> Image:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from docker_envs.archive.compression import Compression, CompressionSetting
 from docker_envs.errors import InvalidInputError, NotFoundError
 from docker_envs.images.copy import copy_images
 from docker_envs.images.delete import delete_image
@@ -25,7 +26,8 @@ from docker_envs.oci.reference import Reference
 from docker_envs.transports.files.docker_archive import write_archive
 from docker_envs.transports.files.layout_writing import collect_garbage, write_layout
 from docker_envs.validate import validate_image
-from tests.images import AMD64, ARM64, make_image, make_layer, named
+from tests.images import AMD64, ARM64, make_image, make_layer, named, read_blob
+from tests.packages.build import File, tar_bytes
 from tests.simulators.registry import RegistrySimulator
 from tests.unit.oci.test_artifact import attestation, index_of, signature
 from tests.unit.transports.registry.helpers import Recorder, name, store
@@ -33,6 +35,8 @@ from tests.unit.transports.registry.helpers import Recorder, name, store
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from docker_envs.oci.image import Image
 
 LAYER = make_layer({"a": b"a"})
 ONE = make_image(LAYER, {"b": b"b"})
@@ -257,3 +261,42 @@ def test_a_layout_needs_a_name_to_delete(tmp_path: Path, transports: Transports)
     write_layout(tmp_path / "layout", [named(ONE, "app:1")])
     with pytest.raises(InvalidInputError, match="names no image"):
         delete_image(place(f"oci:{tmp_path}/layout"), transports)
+
+
+def test_layers_that_came_uncompressed_are_compressed_for_registries(
+    tmp_path: Path, server: RegistrySimulator, transports: Transports
+) -> None:
+    plain = make_layer({"big": b"a" * 100_000}, CompressionSetting(Compression.NONE))
+    image = make_image(plain, plain)
+    archive = legacy_archive(image)
+    (tmp_path / "save.tar").write_bytes(archive)
+    copy_images(place(f"docker-archive:{tmp_path}/save.tar"), place(f"{server.address}/app:1"), transports)
+    pushed = open_image(place(f"{server.address}/app:1"), transports, platform=AMD64)
+    assert [layer.media_type for layer in pushed.layers] == [media_types.OCI_LAYER_GZIP] * 2
+    assert [layer.diff_id for layer in pushed.layers] == [layer.diff_id for layer in image.layers]
+    assert pushed.config.raw == image.config.raw
+    validate_image(pushed)
+    none = CompressionSetting(Compression.NONE)
+    source, layout = place(f"docker-archive:{tmp_path}/save.tar"), place(f"oci:{tmp_path}/layout:1")
+    copy_images(source, layout, transports, compression=none)
+    assert open_image(layout, transports, platform=AMD64).layers[0].digest == plain.digest
+    copy_images(source, place(f"docker-archive:{tmp_path}/again.tar"), transports)
+    assert open_image(place(f"{tmp_path}/again.tar"), transports, platform=AMD64).layers[0].digest == plain.digest
+
+
+def test_uncompressed_layers_of_a_manifest_stay(
+    tmp_path: Path, server: RegistrySimulator, transports: Transports
+) -> None:
+    image = make_image(make_layer({"a": b"a"}, CompressionSetting(Compression.NONE)))
+    write_layout(tmp_path / "layout", [named(image, "app:1")])
+    (copied,) = copy_images(place(f"oci:{tmp_path}/layout"), place(f"{server.address}/app:1"), transports)
+    assert copied.digest == image.digest
+
+
+def legacy_archive(image: Image) -> bytes:
+    """As Docker 24 and older save an image."""
+    names = [f"{number}/layer.tar" for number in range(len(image.layers))]
+    config = f"{image.config.digest.hex}.json"
+    listed = [{"Config": config, "RepoTags": ["app:1"], "Layers": names}]
+    files = [(name, File(read_blob(layer))) for name, layer in zip(names, image.layers, strict=True)]
+    return tar_bytes([*files, (config, File(image.config.raw)), ("manifest.json", File(json.dumps(listed).encode()))])
