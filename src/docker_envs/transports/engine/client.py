@@ -144,7 +144,9 @@ class Engine:
         with engine_errors(action):
             events = self._api.load_image(content, quiet=False)  # type: ignore[no-untyped-call]
             lines = self._follow("loading", events, action)
-        return [_familiar(line.partition(": ")[2].strip()) for line in lines if line.startswith("Loaded image")]
+        # podman puts the names of all images into one line.
+        loaded = [line.partition(": ")[2] for line in lines if line.startswith("Loaded image")]
+        return [_familiar(name.strip()) for names in loaded for name in names.split(",")]
 
     def _save(self, references: Sequence[Reference], sink: ByteSink) -> None:
         names = [_engine_name(reference) for reference in references]

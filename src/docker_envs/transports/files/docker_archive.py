@@ -278,7 +278,8 @@ def _manifest_entry(named: NamedArtifact, platform: Platform | None) -> dict[str
     config, *layers = image.blobs
     entry: dict[str, Any] = {
         "Config": blob_path(config.digest),
-        "RepoTags": [reference.familiar for reference in named.references if reference.tag],
+        # In full: what podman reads from a short name is an image of `localhost`.
+        "RepoTags": [f"{reference.name}:{reference.tag}" for reference in named.references if reference.tag],
         "Layers": [blob_path(layer.digest) for layer in layers],
     }
     if any(media_types.is_foreign(layer.media_type) for layer in layers):

@@ -101,7 +101,7 @@ def test_members_are_those_of_both_worlds() -> None:
     assert json.loads(found["manifest.json"]) == [
         {
             "Config": f"blobs/sha256/{image.config.digest.hex}",
-            "RepoTags": ["app:1", "127.0.0.1:5000/team/app:x"],
+            "RepoTags": ["docker.io/library/app:1", "127.0.0.1:5000/team/app:x"],
             "Layers": [f"blobs/sha256/{layer.digest.hex}" for layer in image.layers],
         }
     ]
