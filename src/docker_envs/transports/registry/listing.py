@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote, urlencode
 
 from docker_envs.errors import NotFoundError, TransportError
 from docker_envs.fields import Fields
 from docker_envs.oci.artifact import Artifact
 from docker_envs.oci.descriptor import Descriptor
 from docker_envs.oci.manifest import MAX_MANIFEST_SIZE, Index
+from docker_envs.transports.redirects import join_location
 from docker_envs.transports.registry.manifests import fetch_manifest, put_manifest
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _pages(repository: Repository, path: str) -> Iterator[Fields]:
 
 def _next_page(response: Response) -> str | None:
     found = _NEXT.search(response.headers.get("Link", ""))
-    return urljoin(response.url, found[1]) if found else None
+    return join_location(response.url, found[1]) if found else None
 
 
 def list_referrers(repository: Repository, subject: Digest, artifact_type: str | None = None) -> list[Descriptor]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from docker_envs.errors import AuthenticationError, FormatError, NotFoundError, TransportError, VerificationError
 from docker_envs.oci.reference import DOCKER_HUB, Reference, is_loopback
@@ -260,11 +260,13 @@ class Repository:
             for mirror in self.mirrors:
                 if found := mirror._try(method, path, headers, {*expected} - {404}, timeout):
                     return found
-        url = urljoin(f"{self.endpoint.url}/v2/{self.reference.repository}/", path)
+        url = join_location(f"{self.endpoint.url}/v2/{self.reference.repository}/", path)
         answers = {*expected, 401, 403, 404, 405}
         auth = self.session.auth
-        # Upload locations may be elsewhere, and credentials are for the registry only.
+        # Locations of uploads and next pages may be elsewhere, and credentials are for the registry only.
         ours = origin(url) == origin(self.endpoint.url)
+        if not ours:
+            self.session.http.check_target(self.endpoint.url, url)
         authorization = auth.authorization(self.endpoint, self.scopes) if ours else None
 
         def send() -> Response:
@@ -311,7 +313,7 @@ class Repository:
         """The absolute URL in an answer's `Location`, which may be relative, and lack the scheme that a proxy adds.
 
         Raises:
-            TransportError: There is none, or it must not be used.
+            TransportError: There is none, or it is no URL.
         """
         found = response.headers.get("Location")
         if not found:
@@ -320,7 +322,6 @@ class Repository:
         parts, own = urlsplit(url), urlsplit(self.endpoint.url)
         if parts.hostname == own.hostname and parts.scheme != own.scheme:
             return parts._replace(scheme=own.scheme, netloc=own.netloc).geturl()
-        self.session.http.check_target(self.endpoint.url, url)
         return url
 
     def _refusal(self, response: Response, authorization: str | None) -> TransportError:

@@ -17,7 +17,7 @@ from docker_envs.transports.registry.client import RegistryClient
 from docker_envs.transports.registry.registries_conf import RegistriesConf, RegistryEntry
 from docker_envs.transports.registry.session import RegistrySession
 from tests.images import make_image
-from tests.simulators.http_server import Answer, HttpSimulator, refusal
+from tests.simulators.http_server import Answer, HttpSimulator, json_answer, refusal
 from tests.simulators.images import tiny_image, tiny_layer
 
 if TYPE_CHECKING:
@@ -118,6 +118,16 @@ def test_foreign_layers_on_private_hosts_are_refused(
     with pytest.raises(TransportError, match=r"refused to go to `http://10.0.0.1`"):
         found.layers[0].open_blob()
     assert "GET /secret" not in server.asked
+
+
+@pytest.mark.parametrize(
+    ("link", "reason"),
+    [("http://[::1", "which is no URL"), ("ftp://a.example/v2/", "refused to go to `ftp://a.example`")],
+)
+def test_pages_elsewhere_are_refused(server: RegistrySimulator, link: str, reason: str) -> None:
+    server.faults = [("GET /v2/app/tags", json_answer({"tags": ["1"]}, Link=f'<{link}>; rel="next"'))]
+    with pytest.raises(TransportError, match=reason):
+        list(client().tags(name(server)))
 
 
 def test_warnings_are_passed_on_once(server: RegistrySimulator) -> None:
