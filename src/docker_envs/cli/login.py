@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from docker_envs.images.transports import Connection
     from docker_envs.transports.authentication.credentials import Credentials
 
-Registry = Annotated[str, typer.Argument(metavar="[REGISTRY]", help="Host with optional port.")]
+Registry = Annotated[str, typer.Argument(metavar="REGISTRY", help="Host with optional port.")]
 User = Annotated[str | None, typer.Option("--username", "-u", metavar="USER", help="User name.")]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Take the password from standard input.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Store without encryption, and do not ask.")]
@@ -44,8 +44,8 @@ def login_command(
 ) -> None:
     """Log in to a registry.
 
-    The registry is asked first. What it takes is kept in the credential helper that Docker's config names, or else,
-    if you agree, in the file itself.
+    The registry is asked first. What it takes is kept by the credential helper that the file names, or else, if you
+    agree, in the file itself.
     """
     from docker_envs.transports.authentication.logins import LoginFile
 
