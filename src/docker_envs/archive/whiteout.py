@@ -31,7 +31,7 @@ def iter_flattened(openers: Sequence[Callable[[], ByteSource]], *, source: str) 
 
     A directory comes before what is below it, with the attributes of the uppermost layer that has an entry for it; one
     that no layer has an entry for does not come at all. A hard link whose target another layer hides comes as the file
-    itself.
+    itself. Of a path that a layer has several times, the last one counts.
 
     Args:
         openers: One per layer, base layer first; each gives the uncompressed tar, is called twice, and its stream is
@@ -43,13 +43,15 @@ def iter_flattened(openers: Sequence[Callable[[], ByteSource]], *, source: str) 
 
     Cost: two reads of every layer; memory grows with the number of paths, not with sizes.
     """
-    links: list[_HardLinks] = []
-    directories = _survey(openers, links, source)
+    known: list[_Names] = []
+    directories = _survey(openers, known, source)
     view, shown = _View(), set[str]()
-    for opener, own in zip(reversed(openers), links, strict=True):
+    for opener, own in zip(reversed(openers), known, strict=True):
         layer = _Layer(view, own)
         with opener() as stream:
             for read in iter_entries(stream, source=source):
+                if own.comes_again(read.path):
+                    continue
                 for entry in layer.visible(read):
                     for parent in parent_paths(entry.path):
                         if parent not in shown and parent in directories:
@@ -63,35 +65,56 @@ def iter_flattened(openers: Sequence[Callable[[], ByteSource]], *, source: str) 
         layer.finish()
 
 
-def _survey(openers: Sequence[Callable[[], ByteSource]], links: list[_HardLinks], source: str) -> dict[str, Entry]:
-    """Read all layers once: add each one's hard links to `links`, topmost first, and return the visible directories."""
+def _survey(openers: Sequence[Callable[[], ByteSource]], known: list[_Names], source: str) -> dict[str, Entry]:
+    """Read all layers once: what must be known of each goes to `known`, topmost first; the visible directories."""
     view = _View()
     directories: dict[str, Entry] = {}
     for opener in reversed(openers):
-        own = _HardLinks()
+        own = _Names()
         layer = _Layer(view, own)
+        found: dict[str, Entry] = {}
         with opener() as stream:
             for entry in iter_entries(stream, source=source):
-                if entry.kind is Kind.HARDLINK:
-                    own.add(entry)
-                for seen in layer.visible(entry):
-                    if seen.kind is Kind.DIRECTORY:
-                        directories.setdefault(seen.path, seen)
+                own.add(entry)
+                found.update((seen.path, seen) for seen in layer.visible(entry) if seen.kind is Kind.DIRECTORY)
         layer.finish()
-        links.append(own)
+        directories = {**found, **directories}
+        own.close()
+        known.append(own)
     return directories
 
 
 @dataclass(slots=True)
-class _HardLinks:
-    """The hard links of one layer: `roots` maps each to the file it leads to, `names` each such file to its links."""
+class _Names:
+    """What must be known of a layer before it is read.
+
+    Attributes:
+        roots: The file that each hard link leads to.
+        names: The hard links of each such file.
+        more: How often a path comes again.
+    """
 
     roots: dict[str, str] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=dict)
+    more: dict[str, int] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
 
     def add(self, entry: Entry) -> None:
-        root = self.roots[entry.path] = self.root(entry.link)
-        self.names.setdefault(root, []).append(entry.path)
+        if entry.path in self._seen:
+            self.more[entry.path] = self.more.get(entry.path, 0) + 1
+        self._seen.add(entry.path)
+        if entry.kind is Kind.HARDLINK:
+            root = self.roots[entry.path] = self.root(entry.link)
+            self.names.setdefault(root, []).append(entry.path)
+
+    def close(self) -> None:
+        self._seen.clear()
+
+    def comes_again(self, path: str) -> bool:
+        left = self.more.get(path, 0)
+        if left:
+            self.more[path] = left - 1
+        return left > 0
 
     def root(self, path: str) -> str:
         return self.roots.get(path, path)
@@ -122,7 +145,7 @@ class _View:
 class _Layer:
     """One layer's contribution; its markers act on lower layers only."""
 
-    def __init__(self, view: _View, links: _HardLinks) -> None:
+    def __init__(self, view: _View, links: _Names) -> None:
         self._view = view
         self._links = links
         self._own = _View()

@@ -64,7 +64,8 @@ def ls_command(
 
 def _long_line(entry: Entry, name: str) -> str:
     mode = stat.filemode(_FORMATS[entry.kind] | entry.mode)
-    time = dt.datetime.fromtimestamp(entry.mtime, dt.UTC).strftime("%Y-%m-%d %H:%M")
+    # The last second that Python has a date for; tars may claim later ones.
+    time = dt.datetime.fromtimestamp(min(max(entry.mtime, 0), 253402300799), dt.UTC).strftime("%Y-%m-%d %H:%M")
     size = ",".join(map(str, entry.device)) if "DEVICE" in entry.kind.name else str(entry.size)
     target = f" -> {printable(entry.link)}" if entry.kind is Kind.SYMLINK else ""
     return f"{mode} {entry.uid}:{entry.gid:<5} {size:>12} {time} {printable(name)}{target}"

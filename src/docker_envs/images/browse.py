@@ -65,6 +65,8 @@ class _Layer:
 
     def _add(self, entry: Entry, wanted: frozenset[str]) -> None:
         if entry.path in wanted and entry.kind is Kind.FILE:
+            if earlier := self.contents.pop(entry.path, None):
+                earlier.close()
             self.contents[entry.path] = spool = _spool()
             spool.writelines(entry.content)
         entry.content = ()
@@ -188,12 +190,19 @@ class FileTree:
 
     def iter_directory(self, path: str, *, recursive: bool = False) -> Iterator[Entry]:
         """What is in the directory at a canonical path, sorted by name, each directory before what is in it."""
-        children = self._children(path)
-        for name in sorted(children):
-            entry = self._shown(children[name])
+        waiting = [self._sorted(path)]
+        while waiting:
+            entry = next(waiting[-1], None)
+            if entry is None:
+                waiting.pop()
+                continue
             yield entry
             if recursive and entry.kind is Kind.DIRECTORY:
-                yield from self.iter_directory(entry.path, recursive=True)
+                waiting.append(self._sorted(entry.path))
+
+    def _sorted(self, directory: str) -> Iterator[Entry]:
+        children = self._children(directory)
+        return (self._shown(children[name]) for name in sorted(children))
 
     def check_file(self, path: str) -> None:
         """Check that a regular file is at a canonical path.

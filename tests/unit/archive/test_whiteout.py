@@ -239,6 +239,12 @@ def test_a_directory_that_an_upper_layer_removed_has_no_attributes_left() -> Non
     assert [entry.path for entry in iter_flattened([opener(layer) for layer in layers], source="test")] == ["d/b"]
 
 
+def test_the_last_of_several_entries_of_a_layer_counts() -> None:
+    layer = bare(directory_entry("d"), file("d/a", b"1"), file("x"), file("d/a", b"22"), STICKY, file("d/a", b"333"))
+    entries = [(entry.path, entry.mode, entry.read()) for entry in iter_flattened([opener(layer)], source="test")]
+    assert entries == [("x", 0o644, b""), ("d", 0o1777, b""), ("d/a", 0o644, b"333")]
+
+
 def test_an_unnamed_parent_hides_a_file() -> None:
     assert list(flatten([bare(file("d", b"file")), bare(file("d/b", b"upper"))])) == ["d/b"]
 

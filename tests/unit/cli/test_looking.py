@@ -73,6 +73,12 @@ def test_ls_long(run: Run, layout: str) -> None:
     ]  # fmt: skip
 
 
+def test_ls_long_of_the_far_future(run: Run, tmp_path: Path) -> None:
+    image = make_image(make_layer(file_entry("x", b"", mtime=1 << 40)))
+    write_layout(tmp_path / "future", [named(image, "x:1")])
+    assert "9999-12-31 23:59" in run("ls", "-l", f"oci:{tmp_path}/future").text
+
+
 def test_ls_json(run: Run, layout: str) -> None:
     entries = json.loads(run("ls", "--json", layout).text)
     assert entries[1]["path"] == f"/{EVIL}"

@@ -196,6 +196,15 @@ def test_a_hard_link_to_a_lower_layer() -> None:
     assert content(image_of(bare(file("a", b"low")), bare(link("b", "a"))), "b") == b"low"
 
 
+def test_deep_directories() -> None:
+    deep = "/".join("a" * 1200)
+    assert len(names(image_of(bare(file(deep))), recursive=True)) == 1200
+
+
+def test_of_several_entries_the_last_counts() -> None:
+    assert content(image_of(bare(file("a", b"1"), file("a", b"2"))), "a") == b"2"
+
+
 def test_big_files_are_spooled() -> None:
     big = bytes(range(256)) * (40 << 10)
     image = image_of(bare(directory_entry("x"), file_entry("x/big", big, mtime=0), file("z", b"after")))
