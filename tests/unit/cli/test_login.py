@@ -191,6 +191,7 @@ def test_there_is_no_option_for_the_password() -> None:
 def test_wrong_passwords(server: Registry, path: Path) -> None:
     with pytest.raises(AuthenticationError, match="refused the credentials of user `me`") as caught:
         run("login", server.address, *LOGIN, "--yes", stdin=f"not {HUSH}")
+    assert (caught.value.hint or "").startswith("check user name and password")
     assert HUSH not in everything_said(caught.value)
     assert not path.parent.exists()
 

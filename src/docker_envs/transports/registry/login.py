@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from docker_envs.transports.authentication.credentials import Credentials
     from docker_envs.transports.registry.session import RegistrySession
 
+_HINT = "check user name and password; some registries want an access token as the password"
+
 
 class GivenCredentials:
     """The credentials of one registry, a `CredentialSource`.
@@ -49,7 +51,13 @@ def check_login(session: RegistrySession, registry: str, credentials: Credential
     Cost: two requests, or three with a token server.
     """
     endpoint = session.endpoint(registry)
-    header = session.auth.authorization(endpoint, ()) or credentials.header
+    try:
+        header = session.auth.authorization(endpoint, ()) or credentials.header
+    except AuthenticationError as error:
+        # To log in is no advice here.
+        raise AuthenticationError(
+            str(error), hint=_HINT if error.status else error.hint, status=error.status
+        ) from error
     url = f"{endpoint.url}/v2/"
     with session.http.request("GET", url, headers={"Authorization": header}, expected=(200, 401, 403)) as response:
         if response.status == 200:
@@ -57,6 +65,6 @@ def check_login(session: RegistrySession, registry: str, credentials: Credential
         detail = credentials.redact(error_detail(response)).replace(header, "…")
     raise AuthenticationError(
         f"`{registry}` refused the credentials of user `{credentials.username}`{f' ({detail})' if detail else ''}",
-        hint="check user name and password; some registries want an access token as the password",
+        hint=_HINT,
         status=response.status,
     )
