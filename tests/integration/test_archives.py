@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pytest
 
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.oci import edit, media_types
 from docker_envs.oci.reference import Reference
+from docker_envs.transports.engine.client import Engine as EngineClient
 from docker_envs.transports.files.docker_archive import read_archive, write_archive
 from docker_envs.transports.files.layout import read_layout
 from docker_envs.transports.files.layout_writing import write_layout
@@ -24,7 +26,7 @@ from tests.services import require_programs
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from docker_envs.oci.image import Image
+    from docker_envs.oci.image import Image, NamedImage
     from tests.base_image import BaseImage
     from tests.services import Engine
 
@@ -165,3 +167,75 @@ def test_a_file_that_the_engine_saved(engine: Engine, base_image: BaseImage, tmp
     assert saved.image.config.digest == image.id
     assert flattened(saved.image)["etc/layer"] == b"third\n"
     validate_image(saved.image)
+
+
+@pytest.fixture
+def saved(each_engine: Engine, base_layout: Path) -> Image:
+    """An image in the engine, as `saved/app:1` and `saved/app:2`, that has one layer twice."""
+    (base,) = read_layout(base_layout, reference="single")
+    layer = make_layer(ADDED)
+    image = edit.append_layer(base.image, layer, history={})
+    image = edit.append_layer(image, make_layer({"etc/layer": b"between\n"}), history={})
+    image = edit.append_layer(image, layer, history={})
+    with EngineClient(each_engine.host) as client:
+        client.load([named(image, "saved/app:1", "saved/app:2")])
+    return image
+
+
+def check_saved(read: NamedImage, saved: Image, *names: str) -> None:
+    assert {reference.familiar for reference in read.references} == set(names)
+    assert read.image.config.diff_ids == saved.config.diff_ids
+    assert flattened(read.image) == flattened(saved)
+    validate_image(read.image)
+
+
+def test_an_image_that_has_one_layer_twice(each_engine: Engine, saved: Image, tmp_path: Path) -> None:
+    references = [Reference.parse("saved/app:1"), Reference.parse("saved/app:2")]
+    with EngineClient(each_engine.host) as client:
+        client.save(references, tmp_path / "saved.tar")
+    (read,) = read_archive(tmp_path / "saved.tar")
+    check_saved(read, saved, "saved/app:1", "saved/app:2")
+    assert read.image.config.digest == saved.config.digest
+
+
+@pytest.mark.parametrize("packer", [["cat"], ["gzip", "-1"], ["zstd", "-1"]])
+@pytest.mark.parametrize("name", ["saved/app:1", "id"])
+def test_streams_compressed_by_other_programs(each_engine: Engine, saved: Image, packer: list[str], name: str) -> None:
+    require_programs(packer[0])
+    source = saved.config.digest if name == "id" else name
+    chunks = each_engine.client.api.get_image(source)
+    with subprocess.Popen(packer, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        reader = cast("BinaryIO", process.stdout)
+        with ThreadPoolExecutor(1) as pool:
+            read = pool.submit(read_archive, reader)
+            with process.stdin:
+                for chunk in chunks:
+                    process.stdin.write(chunk)
+            (found,) = read.result()
+    check_saved(found, saved, *[name] * (name != "id"))
+
+
+@pytest.mark.parametrize("kind", ["docker-archive", "oci-archive", "oci-dir"])
+def test_what_podman_saves(podman: Engine, base_layout: Path, tmp_path: Path, kind: str) -> None:
+    image = extended(base_layout)
+    with EngineClient(podman.host) as client:
+        client.load([named(image, f"podman/{kind}:1")])
+    command = ["podman", "--remote", "--url", podman.host, "save", "--quiet", "--format", kind]
+    subprocess.run([*command, "-o", tmp_path / "saved", f"podman/{kind}:1"], check=True)
+    (found,) = read_layout(tmp_path / "saved") if kind == "oci-dir" else read_archive(tmp_path / "saved")
+    check_saved(found, image, f"podman/{kind}:1")
+
+
+def test_several_images_that_podman_saves(podman: Engine, base_layout: Path, tmp_path: Path) -> None:
+    (base,) = read_layout(base_layout, reference="single")
+    image = extended(base_layout)
+    with EngineClient(podman.host) as client:
+        client.load([named(image, "podman/a:1", "podman/a:2"), named(base.image, "podman/b:1")])
+    command = ["podman", "--remote", "--url", podman.host, "save", "--quiet", "--multi-image-archive"]
+    names = ["podman/a:1", "podman/a:2", "podman/b:1"]
+    subprocess.run([*command, "-o", tmp_path / "saved.tar", *names], check=True)
+    first, second = sorted(read_archive(tmp_path / "saved.tar"), key=lambda each: -len(each.references))
+    check_saved(first, image, "podman/a:1", "podman/a:2")
+    check_saved(second, base.image, "podman/b:1")
