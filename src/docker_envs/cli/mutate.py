@@ -16,6 +16,7 @@ from docker_envs.images.mutate import Mutation, mutate_image
 
 if TYPE_CHECKING:
     from docker_envs.images.transports import Transports
+    from docker_envs.oci.image import Image
 
 _PAIRS = "NAME=VALUE"
 _COMMAND = "As a shell would split it, or a JSON list; empty removes it."
@@ -72,11 +73,15 @@ def mutate_command(
     )
     if mutation.is_empty:
         raise InvalidInputError("nothing to change", hint="see `docker-envs mutate --help`, or use `docker-envs copy`")
-    rewrite(
-        transports,
-        parse_location(source),
-        target,
-        lambda image: mutate_image(image, mutation),
-        platform=platform,
-        as_json=as_json,
-    )
+    changed: list[Image] = []
+
+    def change(image: Image) -> Image:
+        if mutation.platform is not None and changed:
+            raise InvalidInputError(
+                f"`{source}` has images for several platforms, which cannot all become one",
+                hint="choose one with `--platform`",
+            )
+        changed.append(image)
+        return mutate_image(image, mutation)
+
+    rewrite(transports, parse_location(source), target, change, platform=platform, as_json=as_json)

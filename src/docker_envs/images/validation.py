@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,8 @@ def validate_artifact(
     """
     found = Validation()
     blobs: dict[tuple[Digest, Digest | None], Blob] = {}
-    for document in artifact.walk():
+    for named in artifact.walk():
+        document = replace(named, source=f"manifest {named.digest.short}")
         found.problems += _document_problems(document)
         if document.is_index:
             found.missing += len(document.index.manifests) - len(document.children)
@@ -107,7 +108,7 @@ def blob_exists(blob: Blob, transports: Transports) -> bool:
 
 
 def _document_problems(document: Artifact) -> Iterator[DockerEnvsError]:
-    descriptor, source = document.descriptor, f"manifest {document.digest.short}"
+    descriptor, source = document.descriptor, document.source
     try:
         _drain(VerifyingReader(io.BytesIO(document.raw), source=source, digest=descriptor.digest, size=descriptor.size))
         if not document.is_image:
@@ -116,7 +117,7 @@ def _document_problems(document: Artifact) -> Iterator[DockerEnvsError]:
     except _FAULTS as error:
         yield error
         return
-    yield from iter_problems(image, source=f"image {document.digest.short}")
+    yield from iter_problems(image, source=source)
     stated = descriptor.platform
     if stated is not None and not stated.accepts(image.platform):
         yield FormatError(source, f"the index says platform `{stated}`, the config says `{image.platform}`")

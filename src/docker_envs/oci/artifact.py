@@ -220,7 +220,10 @@ def edit_images(artifact: Artifact, change: Callable[[Image], Image]) -> Artifac
         changed = change(image)
         if changed == image:
             return artifact
-        return replace(Artifact.of_image(changed), descriptor=_renewed(artifact, changed.manifest.descriptor))
+        descriptor = _renewed(artifact, changed.manifest.descriptor)
+        if changed.platform != image.platform:
+            descriptor = replace(descriptor, platform=changed.platform)
+        return replace(Artifact.of_image(changed), descriptor=descriptor)
     if not artifact.is_index:
         return artifact
     pairs = [(child, edit_images(child, change)) for child in artifact.children]

@@ -135,6 +135,15 @@ def test_mutate(run: Run, layout: str, tmp_path: Path) -> None:
     assert image.layers == IMAGE.layers
 
 
+def test_another_platform(run: Run, both: str, tmp_path: Path) -> None:
+    done = run("mutate", both, "-t", f"oci:{tmp_path}/out", "--set-platform", "linux/riscv64")
+    assert (done.status, "choose one with `--platform`" in done.stderr) == (2, True)
+    options = ["--platform", "linux/arm64", "--set-platform", "linux/riscv64"]
+    assert run("mutate", both, "-t", f"oci:{tmp_path}/out", *options).status == 0
+    assert run("validate", f"oci:{tmp_path}/out").status == 0
+    assert [image.platform for image in read(tmp_path)] == [Platform("linux", "riscv64")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [

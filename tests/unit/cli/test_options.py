@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docker_envs.cli.options import parse_command, parse_pairs
+from docker_envs.cli.options import parse_command, parse_owner, parse_pairs
 from docker_envs.errors import InvalidInputError
 
 
@@ -57,3 +57,14 @@ def test_commands_that_are_none(text: str, message: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         parse_command(text, "--cmd")
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(("text", "owner"), [("0:0", (0, 0)), ("1000:100", (1000, 100)), ("7", (7, 7))])
+def test_owners(text: str, owner: tuple[int, int]) -> None:
+    assert parse_owner(text, "--owner") == owner
+
+
+@pytest.mark.parametrize("text", ["", ":", "me", "1:me", "-1:0", "1:2:3", "99999999999", "\u0661"])
+def test_what_is_no_owner(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="invalid `--owner`"):
+        parse_owner(text, "--owner")

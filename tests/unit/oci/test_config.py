@@ -108,6 +108,29 @@ def test_labels_and_time() -> None:
     assert changed.document["x-own"] == DOCUMENT["x-own"]
 
 
+def test_labels_are_removed() -> None:
+    changed = parse().without_labels(["l", "absent"])
+    assert "Labels" not in changed.container
+    assert parse().with_labels({"m": "2"}).without_labels(["l"]).labels == {"m": "2"}
+    config = parse()
+    assert config.without_labels(["absent"]) is config
+
+
+def test_another_platform() -> None:
+    changed = parse(variant="v7").with_platform(Platform("windows", "amd64"))
+    assert changed.platform == Platform("windows", "amd64")
+    assert "variant" not in changed.document
+    assert changed.document["x-own"] == DOCUMENT["x-own"]
+
+
+def test_other_layers() -> None:
+    digest = Digest.of(b"x")
+    changed = parse().with_rootfs([digest], [{"created_by": "us"}])
+    assert (changed.diff_ids, changed.history) == ((digest,), ({"created_by": "us"},))
+    rest = {name: value for name, value in DOCUMENT.items() if name not in ("rootfs", "history")}
+    assert rest.items() <= changed.document.items()
+
+
 def test_same_document_gives_same_bytes() -> None:
     reordered = dict(reversed(DOCUMENT.items()))
     assert ImageConfig.make(DOCUMENT).raw == ImageConfig.make(reordered).raw

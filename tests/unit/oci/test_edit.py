@@ -9,13 +9,14 @@ import pytest
 from docker_envs.archive.compression import Compression
 from docker_envs.errors import InvalidInputError
 from docker_envs.oci import media_types
-from docker_envs.oci.edit import append_layer, drop_top_layer, to_oci, with_annotations, with_config
+from docker_envs.oci.edit import append_layer, drop_top_layer, to_oci, with_annotations, with_config, with_only_layer
 from docker_envs.oci.manifest import Manifest
 from docker_envs.validate import validate_image
 from tests.unit.images import make_image, text_layer
 
 if TYPE_CHECKING:
     from docker_envs.oci.image import Image
+    from docker_envs.oci.layer import Layer
     from docker_envs.streams import ByteSource
 
 ONE, TWO, NEW = text_layer("a"), text_layer("b"), text_layer("c")
@@ -124,6 +125,24 @@ def test_dropping_the_top() -> None:
     assert again.config.document == OCI.config.document
     with pytest.raises(InvalidInputError, match="no layer to remove"):
         drop_top_layer(drop_top_layer(changed))
+
+
+@pytest.mark.parametrize(
+    ("image", "layer", "media_type"),
+    [
+        (OCI, NEW, media_types.OCI_LAYER_GZIP),
+        (DOCKER, NEW, media_types.DOCKER_LAYER_GZIP),
+        (DOCKER, text_layer("z", compression=Compression.ZSTD), media_types.OCI_LAYER_ZSTD),
+    ],
+    ids=["oci", "docker", "zstd"],
+)
+def test_one_layer_in_place_of_all(image: Image, layer: Layer, media_type: str) -> None:
+    changed = with_only_layer(image, layer, history={"created_by": "us"})
+    assert [each.digest for each in changed.layers] == [layer.digest]
+    assert changed.layers[0].media_type == media_type
+    assert changed.config.history == ({"created_by": "us"},)
+    assert changed.manifest.document["x-own"] == [1]
+    validate_image(changed)
 
 
 def test_edited_images_are_valid() -> None:
