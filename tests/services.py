@@ -117,22 +117,24 @@ def running(command: Sequence[str], log: Path, ready: Callable[[], T | None]) ->
 
 
 @contextmanager
-def run_registry(folder: Path, *, htpasswd: str = "", auth: str = "") -> Iterator[str]:
+def run_registry(folder: Path, *, htpasswd: str = "", auth: str = "", in_memory: bool = False) -> Iterator[str]:
     """Run docker-registry with deletion enabled; yields its `127.0.0.1:port`, which the system chose.
 
     Args:
         folder: For its files.
         htpasswd: Who is let in, by Basic authentication.
         auth: Or how else, as the `auth` of its configuration.
+        in_memory: Keep images in memory, so that nobody waits for the disk.
     """
     require_programs("docker-registry")
+    storage = "inmemory: {}" if in_memory else f"filesystem: {{rootdirectory: {folder}/blobs}}"
     if htpasswd:
         (folder / "htpasswd").write_text(htpasswd)
         auth = f"{{htpasswd: {{realm: fixture, path: {folder}/htpasswd}}}}"
     (folder / "config.yml").write_text(
         "version: 0.1\n"
         "log: {level: info}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder}/blobs}}, delete: {{enabled: true}}}}\n"
+        f"storage: {{{storage}, delete: {{enabled: true}}}}\n"
         f'http: {{addr: "127.0.0.1:0", secret: fixture}}\n{f"auth: {auth}" if auth else ""}\n'
     )
     log = folder / "log"

@@ -28,13 +28,15 @@ from tests.simulators.fault_proxy import Fault, FaultProxy
 from tests.simulators.images import tiny_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from docker_envs.oci.image import Image
     from docker_envs.oci.layer import Layer
 
 RULE = RetryRule(sleep=lambda _: None, silence=0.1, deadline=10)
 RUNS = 1000
+# Most time is spent waiting.
+THREADS = 4
 # Seconds after which a run is said to hang.
 PATIENCE = 20
 
@@ -60,7 +62,7 @@ DIRECT = RegistryClient(credentials=Nobody())
 
 @pytest.fixture(scope="module")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with run_registry(tmp_path_factory.mktemp("weather")) as address:
+    with run_registry(tmp_path_factory.mktemp("weather"), in_memory=True) as address:
         DIRECT.push_image(BASE, Reference.parse(f"{address}/base:1"))
         yield address
 
@@ -205,7 +207,7 @@ def run_once(proxy: FaultProxy, seed: int) -> str:
     return outcome
 
 
-def run_many(upstream: str, seeds: list[int]) -> tuple[Counter[str], Counter[Fault]]:
+def run_many(upstream: str, seeds: Sequence[int]) -> tuple[Counter[str], Counter[Fault]]:
     outcomes: Counter[str] = Counter()
     injected: Counter[Fault] = Counter()
     with FaultProxy(upstream).running() as proxy:
@@ -225,8 +227,10 @@ def test_random_weather(upstream: str) -> None:
     if "WEATHER_SEED" in os.environ:
         run_many(upstream, [int(os.environ["WEATHER_SEED"])])
         return
-    with ThreadPoolExecutor(2) as threads:
-        results = list(threads.map(partial(run_many, upstream), [list(range(k, RUNS, 2)) for k in range(2)]))
+    with ThreadPoolExecutor(THREADS) as threads:
+        results = list(
+            threads.map(partial(run_many, upstream), [range(first, RUNS, THREADS) for first in range(THREADS)])
+        )
     outcomes = sum((each for each, _ in results), Counter[str]())
     injected = sum((each for _, each in results), Counter[Fault]())
     print(f"outcomes: {dict(outcomes)}")

@@ -392,12 +392,13 @@ def error_detail(response: Response) -> str:
         document = msgspec.json.decode(content, type=_ErrorDocument)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         plain = response.headers.get("Content-Type", "").startswith("text/plain")
-        return _one_line(content.decode(errors="replace")) if plain else ""
+        return one_line(content.decode(errors="replace")) if plain else ""
     items = [": ".join(filter(None, (item.code, item.message))) for item in document.errors]
-    return _one_line("; ".join(items) or document.details or document.message or document.error)
+    return one_line("; ".join(items) or document.details or document.message or document.error)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """What a server sent, fit for a message: printable, without line breaks, and not too long."""
     printable = "".join(char if char.isprintable() else " " for char in text)
     line = " ".join(printable.split())
     return line if len(line) <= _MAX_DETAIL_LENGTH else f"{line[:_MAX_DETAIL_LENGTH]}…"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from docker_envs.errors import FormatError, InvalidInputError, StorageError, TransportError
-from docker_envs.transports.fetch import READ_TIMEOUT, Body, RetryRule, status_error
+from docker_envs.transports.fetch import READ_TIMEOUT, Body, RetryRule, one_line, status_error
 from docker_envs.transports.proxies import proxy_for
 from docker_envs.transports.redirects import Targets, join_location
 from docker_envs.transports.tls import TlsContexts, is_break, tls_error
@@ -343,7 +343,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "timed out"
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return text[:1].lower() + text[1:]
+    return one_line(text[:1].lower() + text[1:])
 
 
 def _innermost(error: BaseException) -> BaseException:
