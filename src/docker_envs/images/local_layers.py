@@ -42,7 +42,7 @@ LAYER_TYPES = {
 def temporary_store() -> Iterator[BlobStore]:
     """A store of blobs in the directory for temporary files (`TMPDIR`), gone at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="docker-envs-", ignore_cleanup_errors=True) as root:
-        yield BlobStore(Path(root))
+        yield BlobStore(Path(root), durable=False)
 
 
 def create_layer(store: BlobStore, write: Callable[[BinaryIO], LayerFacts], compression: Compression) -> Layer:

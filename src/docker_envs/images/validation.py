@@ -119,7 +119,10 @@ def _document_problems(document: Artifact) -> Iterator[DockerEnvsError]:
         return
     yield from iter_problems(image, source=source)
     stated = descriptor.platform
-    if stated is not None and not stated.accepts(image.platform):
+    # Configs often leave the variant out.
+    if stated is not None and not stated.accepts(
+        replace(image.platform, variant=image.platform.variant or stated.variant)
+    ):
         yield FormatError(source, f"the index says platform `{stated}`, the config says `{image.platform}`")
 
 

@@ -45,12 +45,13 @@ def storage_errors(action: str, path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, mode: int | None = None, durable: bool = True) -> Iterator[BinaryIO]:
     """A new file that appears at `path` only when the block ends well; nothing is left otherwise.
 
     Args:
         path: Its place.
         mode: Its permission bits; by default what the umask leaves.
+        durable: Wait until it is on the disk, so that it outlives a crash of the machine.
 
     Yields:
         The file, open for writing and reading, under a temporary name in the same directory.
@@ -67,7 +68,8 @@ def atomic_file(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
                 yield cast("BinaryIO", file)
                 file.flush()
                 os.fchmod(file.fileno(), 0o666 & ~_umask() if mode is None else mode)
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -85,10 +87,16 @@ def _umask() -> int:
 
 
 class BlobStore:
-    """Blobs by digest below a directory, laid out as in an OCI image layout: `blobs/sha256/<hex>`."""
+    """Blobs by digest below a directory, laid out as in an OCI image layout: `blobs/sha256/<hex>`.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: The directory.
+        durable: Whether what is kept shall outlive a crash of the machine; not so for a temporary directory.
+    """
+
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
         self.root = root
+        self._durable = durable
 
     def path(self, digest: Digest) -> Path:
         """Where the blob is, or would be."""
@@ -115,7 +123,7 @@ class BlobStore:
         """
         path = self.path(digest)
         if not path.is_file():
-            with atomic_file(path) as file:
+            with atomic_file(path, durable=self._durable) as file:
                 copy_stream(VerifyingReader(stream, source=source, digest=digest, size=size), file, watch=watch)
         return path
 
@@ -141,7 +149,8 @@ class BlobStore:
                 with os.fdopen(handle, "w+b") as file:
                     facts = write(cast("BinaryIO", file))
                     file.flush()
-                    os.fsync(file.fileno())
+                    if self._durable:
+                        os.fsync(file.fileno())
                 path = self.path(digest(facts))
                 path.parent.mkdir(parents=True, exist_ok=True)
                 temporary.chmod(0o644)

@@ -127,3 +127,9 @@ def test_far_blobs_are_verified_before_anything_is_written() -> None:
     with pytest.raises(DigestMismatchError):
         write_flattened(make_image(Remote(wrong).layer), out)
     assert out.getvalue() == b""
+
+
+def test_temporary_blobs_are_not_forced_onto_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.fsync", lambda _: pytest.fail("waited for the disk"))
+    with temporary_store() as store:
+        flatten_image(make_image(Remote(plain(bare(file("a")))).layer), store)

@@ -11,6 +11,7 @@ from docker_envs.images.validation import Validation, validate_artifact
 from docker_envs.oci import media_types
 from docker_envs.oci.artifact import Artifact
 from docker_envs.oci.blob import Blob
+from docker_envs.oci.descriptor import Platform
 from docker_envs.oci.image import NamedImage
 from docker_envs.oci.manifest import Manifest
 from tests.images import ARM64, foreign
@@ -76,6 +77,13 @@ def test_what_manifest_and_config_say() -> None:
         "the index says platform `linux/arm64/v8`, the config says `linux/amd64`"
         in problems(dataclasses.replace(artifact, descriptor=other))[0]
     )
+
+
+def test_configs_may_leave_out_the_variant() -> None:
+    arm = make_image(platform=Platform("linux", "arm"))
+    artifact = Artifact.of_image(arm)
+    stated = dataclasses.replace(artifact.descriptor, platform=Platform("linux", "arm", "v7"))
+    assert problems(dataclasses.replace(artifact, descriptor=stated)) == []
 
 
 def test_what_is_no_image() -> None:
