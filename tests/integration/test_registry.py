@@ -26,9 +26,12 @@ from docker_envs.validate import validate_image
 from tests.base_image import ENV, HOST_ARCHITECTURE, LABELS, BaseImage
 from tests.images import make_image
 from tests.services import PasswordRegistry, require_programs, running
+from tests.simulators.fault_proxy import Fault, FaultProxy
 from tests.simulators.images import tiny_image, tiny_layer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from docker_envs.oci.image import Image
 
 
@@ -40,6 +43,15 @@ from tests.images import make_image
 from tests.simulators.images import slow_layer
 layers = [slow_layer(bytes([number])) for number in range(4)]
 RegistryClient().push_image(make_image(*layers), Reference.parse(sys.argv[1]))
+"""
+
+
+PULL_AND_HANG = """
+import sys
+from docker_envs.oci.reference import Reference
+from docker_envs.transports.registry.client import RegistryClient
+(layer,) = RegistryClient().image(Reference.parse(sys.argv[1])).layers
+layer.open_blob().read()
 """
 
 
@@ -295,25 +307,45 @@ def child_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{root}:{root}/src"}
 
 
-def test_interrupts_end_promptly(registry: str) -> None:
-    """Ctrl-C while four layers are being sent: no traceback of threads, nothing pushed, the process is gone."""
-    target = f"{registry}/interrupted:1"
-    process = subprocess.Popen(
-        [sys.executable, "-c", PUSH_AND_HANG, target],
-        env=child_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        assert process.stdout is not None
+def interrupt(script: str, *args: str, when: Callable[[], object]) -> str:
+    """Run a script until something holds, then press Ctrl-C; what it wrote to standard error in its end."""
+    command = [sys.executable, "-c", script, *args]
+    with subprocess.Popen(command, env=child_environment(), stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
-        for _ in range(4):
-            assert process.stdout.readline() == b"sending\n"
+        deadline = time.monotonic() + 60
+        while not when():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         before = time.monotonic()
         process.send_signal(signal.SIGINT)
         errors = process.stderr.read().decode()
         process.wait(10)
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 3
+    return errors
+
+
+def count(proxy: FaultProxy, method: str) -> int:
+    return sum(line.startswith(f"{method} ") for line in proxy.seen)
+
+
+def test_interrupts_end_promptly(registry: str) -> None:
+    """Ctrl-C while four layers are being sent: no traceback of threads, nothing pushed, the uploads are taken back."""
+    with FaultProxy(registry).running() as proxy:
+        errors = interrupt(PUSH_AND_HANG, f"{proxy.address}/interrupted:1", when=lambda: count(proxy, "PUT") == 4)
     assert errors.rstrip().endswith("KeyboardInterrupt")
     assert "Exception in thread" not in errors
-    assert RegistryClient().digest(parse(target)) is None
+    assert count(proxy, "POST") == count(proxy, "DELETE") == 4
+    assert count(proxy, "PUT") == 4
+    assert RegistryClient().digest(parse(f"{registry}/interrupted:1")) is None
+
+
+def test_interrupts_end_silent_downloads(registry: str) -> None:
+    """Ctrl-C while a layer does not come."""
+    layer = tiny_layer("never comes")
+    RegistryClient().push_image(make_image(layer), parse(f"{registry}/silent:1"))
+    with FaultProxy(registry).running() as proxy:
+        proxy.follow(f"GET .*{layer.digest}", Fault.STALL_BEFORE)
+        errors = interrupt(PULL_AND_HANG, f"{proxy.address}/silent:1", when=lambda: proxy.injected)
+    assert proxy.injected == {Fault.STALL_BEFORE: 1}
+    assert errors.rstrip().endswith("KeyboardInterrupt")
