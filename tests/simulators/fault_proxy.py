@@ -203,22 +203,24 @@ class FaultProxy:
 
 
 class _Connection:
-    """One connection of a client, with a connection to the registry for each request."""
+    """One connection of a client, with one to the registry."""
 
     def __init__(self, proxy: FaultProxy, client: socket.socket) -> None:
         self._proxy = proxy
+        self._upstream: tuple[socket.socket, BufferedReader] | None = None
         self._client = client
         self._file = client.makefile("rb")
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def serve(self) -> None:
-        with self._file:
-            while (head := _read_head(self._file)) and self._exchange(Message.parse(head)):
+        with self._file, contextlib.ExitStack() as stack:
+            while (head := _read_head(self._file)) and self._exchange(Message.parse(head), stack):
                 pass
 
-    def _exchange(self, request: Message) -> bool:
+    def _exchange(self, request: Message, stack: contextlib.ExitStack) -> bool:
         """Pass on one request and its answer; whether the connection lives on."""
         fault, chance = self._proxy.choose(request)
+        request.start = request.start.replace(_MOVED, "")
         length = int(request.header("Content-Length") or 0)
         if fault is Fault.UNAVAILABLE:
             self._client.sendall(_refusal(fault, close=True))
@@ -246,7 +248,7 @@ class _Connection:
         if fault is Fault.REQUEST_CUT:
             self._client.sendall(self._cut_short(request, int(length * chance.random())) or _refusal(Fault.BAD_GATEWAY))
             return False
-        return self._answer(request, self._ask(request), fault, chance)
+        return self._answer(request, self._ask(request, stack), fault, chance)
 
     def _answer(self, request: Message, answer: Message, fault: Fault | None, chance: random.Random) -> bool:
         sent, fault = answer.raw, self._spoil(request, answer, fault, chance)
@@ -300,27 +302,29 @@ class _Connection:
                 pass
         return fault
 
-    def _ask(self, request: Message) -> Message:
+    def _ask(self, request: Message, stack: contextlib.ExitStack) -> Message:
         """The registry's answer."""
-        with self._send(request, request.body) as upstream, upstream.makefile("rb") as file:
-            answer = Message.parse(_read_head(file), file.read())
-        answer.replace("Connection", None)
+        if self._upstream is None:
+            upstream = stack.enter_context(self._connect())
+            self._upstream = upstream, stack.enter_context(upstream.makefile("rb"))
+        upstream, file = self._upstream
+        upstream.sendall(request.raw)
+        answer = Message.parse(_read_head(file))
+        if not request.start.startswith("HEAD"):
+            answer.body = file.read(int(answer.header("Content-Length") or 0))
         return answer
 
     def _cut_short(self, request: Message, count: int | None = None) -> bytes:
         """Let the registry see a part of a request; its answer, if there is one."""
-        with self._send(request, request.body[:count]) as upstream:
+        with self._connect() as upstream:
+            upstream.sendall(request.head + request.body[:count])
             upstream.shutdown(socket.SHUT_WR)
             with upstream.makefile("rb") as file:
                 return file.read()
 
-    def _send(self, request: Message, body: bytes) -> socket.socket:
+    def _connect(self) -> socket.socket:
         host, _, port = self._proxy.upstream.rpartition(":")
-        request.replace("Connection", "close")
-        request.start = request.start.replace(_MOVED, "")
-        upstream = socket.create_connection((host, int(port)))
-        upstream.sendall(request.head + body)
-        return upstream
+        return socket.create_connection((host, int(port)))
 
     def _reset(self) -> bool:
         self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
