@@ -22,8 +22,10 @@ from docker_envs.oci.artifact import Artifact, NamedArtifact
 from docker_envs.oci.blob import Blob
 from docker_envs.oci.descriptor import Descriptor
 from docker_envs.oci.image import NamedImage
+from docker_envs.oci.reference import Reference
 from docker_envs.transports.engine.client import Engine as EngineClient
 from docker_envs.transports.files.layout import read_layout
+from docker_envs.transports.registry.client import RegistryClient
 from tests.images import AMD64, ARM64, foreign, make_image, make_layer, named, read_blob
 from tests.recorder import Recorder
 from tests.services import Engine, run_engine, run_podman
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from docker_envs.oci.image import Image
     from docker_envs.oci.layer import Layer
     from docker_envs.streams import ByteSource
+    from tests.base_image import BaseImage
 
 RUNNERS = [pytest.param(run_engine, id="docker"), pytest.param(run_podman, id="podman")]
 
@@ -103,6 +106,16 @@ def test_only_layers_that_are_missing_move(each_engine: Engine, base: Image) -> 
         assert set(moved) == {layer.digest.short for layer in image.layers}
         assert all(task.amount == (task.total if moved[task.name] else 0) for task in recorder.tasks)
         assert each_engine.run(f"step:{number}", "cat", "/etc/layer") == "third\n"
+
+
+def test_layers_of_a_base_that_the_engine_pulled_do_not_move(
+    client: EngineClient, recorder: Recorder, base_image: BaseImage
+) -> None:
+    client.pull(Reference.parse(base_image.oci))
+    recorder.tasks.clear()
+    layer = new_layer()
+    client.load([named(extended(RegistryClient().image(Reference.parse(base_image.oci)), layer), "pulled:1")])
+    assert [name for name, was_fetched in fetched(recorder).items() if was_fetched] == [layer.digest.short]
 
 
 def test_nothing_of_the_way_is_left(each_engine: Engine, client: EngineClient, base: Image) -> None:
@@ -211,7 +224,7 @@ def test_a_damaged_layer_is_told_at_once_and_leaves_nothing(
         client.load([good, bad])
     assert layer.digest.short in str(told.value) or expected is TransportError
     # Docker would try again and again, with longer and longer pauses.
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
     assert names(each_engine) == before[1]
     assert all_images(each_engine) == before[0]
 
@@ -224,7 +237,7 @@ def test_an_engine_that_cannot_reach_us_gets_a_stream(
         image = extended(base, new_layer())
         start = time.monotonic()
         assert client.load([named(image, "far:1")]) == ["far:1"]
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 30
         assert attributes(engine, "far:1")["Id"] == image.config.digest
         with pytest.raises(VerificationError):
             client.load([named(extended(base, replace(new_layer(), opener=partial(BytesIO, b"x"))), "far:2")])
@@ -282,5 +295,5 @@ def test_a_full_disk_of_the_engine(base: Image, name: str) -> None:
         with pytest.raises(EngineError, match="no space left on device") as told:
             client.load([named(image, *[name] * bool(name))])
         assert "engine's disk is full" in (told.value.hint or "")
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 30
         assert all_images(engine) == set()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from docker_envs.report import Reporter
 
 #: How long an engine has to show up at our door, in seconds; one in another network never does.
-_CONTACT_SECONDS = 2.0
+_CONTACT_SECONDS = 5.0
 
 #: An empty `AuthConfig` in base64: no credentials, and no looking for them.
 _NO_CREDENTIALS = "e30="

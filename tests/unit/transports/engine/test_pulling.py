@@ -34,7 +34,7 @@ def test_an_engine_that_takes_nothing_from_us_gets_a_stream(pull: str) -> None:
     with engine_that(pull) as (simulator, engine, recorder):
         start = time.monotonic()
         assert engine.load([APP]) == ["app:1"]
-        assert time.monotonic() - start < 8
+        assert time.monotonic() - start < 30
         assert len(simulator.loaded) == 1
         assert simulator.loaded[0] > APP.image.layers[0].size
         assert recorder.tasks == []
