@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from docker_envs.transports.authentication.credentials import Credentials
-from docker_envs.transports.fetch import ResumingReader, range_from
+from docker_envs.transports.resuming import ResumingReader, range_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ import io
 from typing import TYPE_CHECKING
 
 from docker_envs.digest import VerifyingReader
-from docker_envs.transports.fetch import ResumingReader, range_from
+from docker_envs.transports.resuming import ResumingReader, range_from
 
 if TYPE_CHECKING:
     from docker_envs.oci.descriptor import Descriptor
