@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
@@ -144,3 +146,19 @@ def test_a_file_that_the_engine_refuses(client: EngineClient, tmp_path: Path) ->
     (tmp_path / "junk.tar").write_bytes(b"junk" * 1000)
     with pytest.raises(EngineError, match=r"cannot load `.*junk.tar`"):
         client.load(tmp_path / "junk.tar")
+
+
+@pytest.mark.parametrize("way", ["CONTAINER_HOST", "DOCKER_CONTEXT"])
+def test_an_engine_is_found_without_docker_host(
+    podman: Engine, base_layout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    meta = tmp_path / "contexts/meta" / hashlib.sha256(b"mine").hexdigest() / "meta.json"
+    meta.parent.mkdir(parents=True)
+    meta.write_text(json.dumps({"Name": "mine", "Metadata": {}, "Endpoints": {"docker": {"Host": podman.host}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv(way, {"CONTAINER_HOST": podman.host, "DOCKER_CONTEXT": "mine"}[way])
+    (base,) = read_layout(base_layout, reference="single")
+    name = f"found/{way.lower()}:1"
+    with EngineClient() as client:
+        client.load([named(base.image, name)])
+    assert podman.client.images.get(name).id == base.image.config.digest
