@@ -33,7 +33,7 @@ from docker_envs.archive.entry import Entry, Kind, file_entry
 from docker_envs.archive.layer_writer import write_layer
 from docker_envs.oci import edit, media_types
 from docker_envs.oci.descriptor import Descriptor
-from docker_envs.oci.image import scratch
+from docker_envs.oci.image import NamedImage, scratch
 from docker_envs.oci.layer import file_layer
 from docker_envs.oci.reference import Reference
 from docker_envs.transports.files.layout_writing import write_layout
