@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from docker_envs.archive.entry import Entry, Kind
+from docker_envs.archive.entry import Entry, Kind, directory_entry
 from docker_envs.archive.reader import iter_entries
 from docker_envs.paths import parent_paths
 
@@ -29,9 +29,9 @@ def is_whiteout(path: str) -> bool:
 def iter_flattened(openers: Sequence[Callable[[], ByteSource]], *, source: str) -> Iterator[Entry]:
     """The entries that a container sees, whiteouts applied, upper layers first.
 
-    A directory comes before what is below it, with the attributes of the uppermost layer that has an entry for it; one
-    that no layer has an entry for does not come at all. A hard link whose target another layer hides comes as the file
-    itself. Of a path that a layer has several times, the last one counts.
+    A directory comes before what is below it, with the attributes of the uppermost layer that has an entry for it, or
+    else with constant ones. A hard link whose target another layer hides comes as the file itself. Of a path that a
+    layer has several times, the last one counts.
 
     Args:
         openers: One per layer, base layer first; each gives the uncompressed tar, is called twice, and its stream is
@@ -54,15 +54,17 @@ def iter_flattened(openers: Sequence[Callable[[], ByteSource]], *, source: str) 
                     continue
                 for entry in layer.visible(read):
                     for parent in parent_paths(entry.path):
-                        if parent not in shown and parent in directories:
+                        if parent not in shown:
                             shown.add(parent)
-                            yield directories[parent]
+                            yield directories.get(parent) or directory_entry(parent)
                     if entry.kind is not Kind.DIRECTORY:
                         yield entry
                     elif entry.path not in shown:
                         shown.add(entry.path)
                         yield entry
         layer.finish()
+    # What was in them is gone, but they are still there.
+    yield from (directories[path] for path in sorted(directories.keys() - shown))
 
 
 def _survey(openers: Sequence[Callable[[], ByteSource]], known: list[_Names], source: str) -> dict[str, Entry]:
@@ -81,7 +83,7 @@ def _survey(openers: Sequence[Callable[[], ByteSource]], known: list[_Names], so
         directories = {**found, **directories}
         own.close()
         known.append(own)
-    return directories
+    return {**{path: directory_entry(path) for path in view.parents}, **directories}
 
 
 @dataclass(slots=True)
@@ -150,6 +152,7 @@ class _Layer:
         self._links = links
         self._own = _View()
         self._moved: dict[str, str] = {}
+        self._implied: set[str] = set()
 
     def visible(self, entry: Entry) -> Iterator[Entry]:
         directory, _, name = entry.path.rpartition("/")
@@ -157,7 +160,20 @@ class _Layer:
             self._own.opaque.add(directory)
         elif name.startswith(PREFIX):
             self._own.removed.add(f"{directory}/{name.removeprefix(PREFIX)}".lstrip("/"))
-        elif self._view.hides(entry.path, entry.kind):
+        else:
+            self._imply(directory)
+            yield from self._visible(entry)
+
+    def _imply(self, directory: str) -> None:
+        """A directory is there as soon as an entry is below it, whatever becomes of that."""
+        if directory and directory not in self._implied:
+            self._implied.add(directory)
+            for place in (*parent_paths(directory), directory):
+                if not self._view.hides(place, Kind.DIRECTORY):
+                    self._own.parents.add(place)
+
+    def _visible(self, entry: Entry) -> Iterator[Entry]:
+        if self._view.hides(entry.path, entry.kind):
             if entry.kind is not Kind.DIRECTORY:
                 self._own.removed.add(entry.path)  # it ends what lower layers have below that name
             yield from self._rescue(entry)
@@ -171,8 +187,6 @@ class _Layer:
 
     def _show(self, entry: Entry) -> Entry:
         self._own.kinds[entry.path] = entry.kind
-        if (parent := entry.path.rpartition("/")[0]) not in self._own.parents:
-            self._own.parents.update((parent, *parent_paths(entry.path)))
         return entry
 
     def _rescue(self, entry: Entry) -> Iterator[Entry]:

@@ -68,7 +68,8 @@ class _Layer:
             if earlier := self.contents.pop(entry.path, None):
                 earlier.close()
             self.contents[entry.path] = spool = _spool()
-            spool.writelines(entry.content)
+            for chunk in entry.content:  # not `writelines`, which would take all of it into memory first
+                spool.write(chunk)
         entry.content = ()
         self.entries[entry.path] = entry
         path = entry.path

@@ -225,7 +225,9 @@ STICKY = Entry("d", Kind.DIRECTORY, 0o1777, 7)
 def test_directories_keep_their_attributes_below_layers_that_do_not_name_them() -> None:
     layers = [bare(STICKY, file("d/a")), bare(file("d/b/c", b"upper"))]
     found = list(iter_flattened([opener(layer) for layer in layers], source="test"))
-    assert [(entry.path, entry.mode) for entry in found] == [("d", 0o1777), ("d/b/c", 0o644), ("d/a", 0o644)]
+    assert [(entry.path, entry.mode) for entry in found] == [
+        ("d", 0o1777), ("d/b", 0o755), ("d/b/c", 0o644), ("d/a", 0o644)
+    ]  # fmt: skip
 
 
 def test_the_uppermost_entry_of_a_directory_counts() -> None:
@@ -236,7 +238,8 @@ def test_the_uppermost_entry_of_a_directory_counts() -> None:
 
 def test_a_directory_that_an_upper_layer_removed_has_no_attributes_left() -> None:
     layers = [bare(STICKY, file("d/a")), bare(file(".wh.d"), file("d/b"))]
-    assert [entry.path for entry in iter_flattened([opener(layer) for layer in layers], source="test")] == ["d/b"]
+    found = iter_flattened([opener(layer) for layer in layers], source="test")
+    assert [(entry.path, entry.mode) for entry in found] == [("d", 0o755), ("d/b", 0o644)]
 
 
 def test_the_last_of_several_entries_of_a_layer_counts() -> None:
@@ -246,7 +249,12 @@ def test_the_last_of_several_entries_of_a_layer_counts() -> None:
 
 
 def test_an_unnamed_parent_hides_a_file() -> None:
-    assert list(flatten([bare(file("d", b"file")), bare(file("d/b", b"upper"))])) == ["d/b"]
+    assert list(flatten([bare(file("d", b"file")), bare(file("d/b", b"upper"))])) == ["d", "d/b"]
+
+
+def test_directories_stay_when_all_in_them_is_gone() -> None:
+    layers = [bare(file("d", b"file")), bare(file("d/x/a"), file("e/b")), bare(file("d/x/.wh.a"), file(".wh.e"))]
+    assert list(flatten(layers)) == ["d", "d/x"]
 
 
 def test_hidden_file_ends_the_directory_below_it() -> None:
