@@ -36,7 +36,7 @@ _FORMATS = {
 def ls_command(
     transports: Transports,
     source: Source,
-    path: Annotated[str, typer.Argument(metavar="[PATH]", help="Directory or file in the image.")] = "/",
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Directory or file in the image.")] = "/",
     *,
     long: Annotated[bool, typer.Option("--long", "-l", help="Mode, owner, size, time and target of links.")] = False,
     recursive: Annotated[bool, typer.Option("--recursive", "-R", help="All that is below, too.")] = False,
