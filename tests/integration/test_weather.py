@@ -11,6 +11,7 @@ import random
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,13 @@ import pytest
 
 from docker_envs.errors import AuthenticationError, DigestMismatchError, DockerEnvsError, NotFoundError
 from docker_envs.oci.reference import Reference
+from docker_envs.report import SILENT
 from docker_envs.transports.fetch import RetryRule
 from docker_envs.transports.http import HttpClient
 from docker_envs.transports.registry.client import RegistryClient
+from docker_envs.transports.registry.session import RegistrySession
+from docker_envs.transports.registry.upload_session import UploadHabits
+from docker_envs.transports.registry.uploads import BlobUploader
 from docker_envs.validate import validate_image
 from tests.images import make_image, make_layer, read_blob
 from tests.services import run_registry
@@ -171,6 +176,28 @@ def test_blobs_that_come_wrong_once_are_passed_on_right(upstream: str, proxy: Fa
     client.push_image(image, Reference.parse(f"{upstream}/to:1"))
     assert proxy.injected == {Fault.ANSWER_CORRUPTED: 1}
     assert check_tags(upstream, "to") == [image.digest]
+
+
+@pytest.mark.parametrize(
+    ("fault", "patches"),
+    [
+        (None, ["0-299999", "300000-599999", "600000-*"]),
+        (Fault.BAD_GATEWAY, ["0-299999", "300000-599999", "300000-599999", "600000-*"]),
+        # What docker-registry got of a broken request, it neither gives up nor goes on with.
+        (Fault.ANSWER_LOST, ["0-299999", "300000-599999", "0-299999", "300000-599999", "600000-*"]),
+        (Fault.REQUEST_RESET, ["0-299999", "300000-599999", "0-299999", "300000-599999", "600000-*"]),
+    ],
+)
+def test_chunks(upstream: str, proxy: FaultProxy, fault: Fault | None, patches: list[str]) -> None:
+    layer = big_layer(f"chunks {fault}")
+    target = Reference.parse(f"{proxy.address}/chunks:1")
+    session = RegistrySession(HttpClient(rule=RULE), Nobody(), reporter=SILENT)
+    uploader = BlobUploader(session, RULE, habits=lambda: UploadHabits(limit=300_000, chunk=300_000))
+    proxy.follow("PATCH", None, fault)
+    assert uploader.push(layer, target) == "uploaded"
+    assert proxy.injected == ({fault: 1} if fault else {})
+    assert proxy.ranges == [each.replace("*", str(layer.size - 1)) for each in patches]
+    assert DIRECT.has_blob(replace(layer, origin=Reference.parse(f"{upstream}/chunks:1")))
 
 
 def image_of(chance: random.Random, base: Image) -> Image:

@@ -119,17 +119,19 @@ class FaultProxy:
         address: `host:port` of the proxy.
         injected: How often each fault happened.
         seen: Requests as `METHOD path`.
+        ranges: Their `Content-Range`, where they had one.
     """
 
     upstream: str
     faults: tuple[Fault, ...] = ()
     rate: float = 0.0
     seed: int = 0
-    script: list[Fault] = field(default_factory=list)
+    script: list[Fault | None] = field(default_factory=list)
     only: str = ""
     address: str = ""
     injected: Counter[Fault] = field(default_factory=Counter)
     seen: list[str] = field(default_factory=list)
+    ranges: list[str] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -137,10 +139,10 @@ class FaultProxy:
         """Other weather, by chance, with nothing remembered."""
         with self._lock:
             self.seed, self.faults, self.rate, self.script = seed, faults, rate, []
-            self.injected, self.seen, self._counts = Counter(), [], Counter()
+            self.injected, self.seen, self.ranges, self._counts = Counter(), [], [], Counter()
 
-    def follow(self, only: str, *script: Fault) -> None:
-        """Faults in their order, for requests that a pattern fits; then fine weather."""
+    def follow(self, only: str, *script: Fault | None) -> None:
+        """Faults in their order, with None for no fault, for requests that a pattern fits; then fine weather."""
         self.change(0, (), 0.0)
         self.only, self.script = only, list(script)
 
@@ -152,11 +154,15 @@ class FaultProxy:
         key = f"{method} {re.sub('(?<=/uploads/).+', '', path)} {digest and digest[0]}"
         with self._lock:
             self.seen.append(f"{method} {path}")
+            if found := request.header("Content-Range"):
+                self.ranges.append(found)
             self._counts[key] += 1
             chance = random.Random(f"{self.seed} {key} {self._counts[key]}")
             fault = None
             if self.script and re.search(self.only, f"{method} {path}"):
                 fault = self.script[0]
+                if fault is None:
+                    del self.script[0]
             elif self.faults and chance.random() < self.rate:
                 fault = chance.choice(self.faults)
             if (fault in _NEEDS_REQUEST_BODY and request.header("Content-Length") in (None, "0")) or (

@@ -15,6 +15,7 @@ from docker_envs.transports.registry.upload_session import Progress, UploadHabit
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from docker_envs.digest import Digest
     from docker_envs.oci.blob import Blob
@@ -34,12 +35,15 @@ class BlobUploader:
     Args:
         session: Sends the requests.
         rule: How an upload that broke is gone on with.
+        habits: What is assumed of a registry at first.
     """
 
-    def __init__(self, session: RegistrySession, rule: RetryRule) -> None:
+    def __init__(
+        self, session: RegistrySession, rule: RetryRule, *, habits: Callable[[], UploadHabits] = UploadHabits
+    ) -> None:
         self._session = session
         self._rule = rule
-        self._habits: defaultdict[str, UploadHabits] = defaultdict(UploadHabits)
+        self._habits: defaultdict[str, UploadHabits] = defaultdict(habits)
         # Pairs of repositories that the registry refused to mount between.
         self._no_mounts: set[tuple[str, str]] = set()
         # Blobs that repositories have for sure, since they were pushed or asked for here.

@@ -275,8 +275,7 @@ def test_tokens_that_expire_in_the_middle(guarded: RegistrySimulator, uses: int)
 def test_what_was_learnt_of_a_registry_holds_for_all_blobs(server: RegistrySimulator) -> None:
     server.chunks, server.shortest_chunk = 405, 10
     session = RegistrySession(HttpClient(rule=RULE), Known(), reporter=Recorder())
-    uploader = BlobUploader(session, RULE)
-    uploader._habits[server.address].chunk = 400
+    uploader = BlobUploader(session, RULE, habits=lambda: UploadHabits(chunk=400))
     for content in (CONTENT, CONTENT[::-1]):
         assert uploader.push(blob_of(content), name(server)) == "uploaded"
     assert [request.method for request in server.log].count("PATCH") == 1
