@@ -110,6 +110,21 @@ def test_mounts_that_fail_become_uploads(server: RegistrySimulator, status: int)
     assert client().image(name(server)).digest == base.digest
 
 
+def mounts_tried(server: RegistrySimulator) -> int:
+    return sum("mount" in request.query for request in server.log)
+
+
+@pytest.mark.parametrize(("status", "tried"), [(201, 2), (202, 2), (401, 1), (405, 1)])
+def test_refused_mounts_are_not_tried_again(server: RegistrySimulator, status: int, tried: int) -> None:
+    """With 202 a registry says that it lacks this blob, and begins an upload: nothing is lost by asking."""
+    server.mounts = status
+    store(server, tiny_image(), repository="library/base")
+    pusher = client()
+    for layer in pusher.image(name(server, "library/base:1")).layers:
+        pusher.push_layer(layer, name(server))
+    assert mounts_tried(server) == tried
+
+
 def test_an_upload_begun_by_a_failed_mount_is_used(server: RegistrySimulator) -> None:
     server.mounts = 202
     store(server, make_image(tiny_layer("x")), repository="library/base")
@@ -153,6 +168,17 @@ def test_registries_that_stay_broken_end_the_push(server: RegistrySimulator) -> 
     with pytest.raises(TransportError, match="status 503: UNAVAILABLE: in maintenance"):
         client().push_image(tiny_image(), name(server))
     assert "PUT /v2/app/manifests/1" not in server.asked
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(200, headers={"Docker-Content-Digest": f"sha256:{'0' * 64}"}), Answer(200, announced=7)],
+    ids=["digest", "size"],
+)
+def test_answers_about_other_blobs_are_no_answers(server: RegistrySimulator, answer: Answer) -> None:
+    """Such as a caching proxy may give."""
+    server.faults = [("HEAD /v2/app/blobs", answer)]
+    assert client().push_layer(tiny_layer("x"), name(server)) == "uploaded"
 
 
 @pytest.mark.parametrize("place", ["blobs", "manifests"])
