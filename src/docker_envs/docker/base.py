@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from docker_envs.archive.entry import DIRECTORY_MTIME, file_entry
 from docker_envs.archive.layer_writer import LayerFacts, write_layer
+from docker_envs.docker.tar_filter import change_by
 from docker_envs.errors import InvalidInputError
 from docker_envs.images.host_files import iter_host_entries, landing_path
 from docker_envs.oci import edit, media_types
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from docker_envs.archive.entry import Entry
-    from docker_envs.images.host_files import Filter
+    from docker_envs.docker.tar_filter import Filter
     from docker_envs.oci import image as oci_image
 
 
@@ -114,7 +115,8 @@ class Image:
             BuildError: A file changes while it is read, or has a name that layers reserve.
         """
         landing = landing_path(Path(path), arcpath)
-        self._add_layer(iter_host_entries(Path(path), landing, filter), f"add_layer_path /{landing}")
+        entries = iter_host_entries(Path(path), landing, change_by(filter) if filter else None)
+        self._add_layer(entries, f"add_layer_path /{landing}")
 
     def add_layer_contents(self, contents: Mapping[str, bytes]) -> None:
         """Add a new top layer of files, with mode 0644 and a constant mtime.

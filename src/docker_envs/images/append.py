@@ -18,7 +18,7 @@ from docker_envs.archive.layer_writer import LayerFacts, LayerWriter, write_laye
 from docker_envs.digest import Digest
 from docker_envs.errors import InvalidInputError
 from docker_envs.images.flatten import history_entry
-from docker_envs.images.host_files import WELL_KNOWN_MODES, copying_filter, iter_host_entries, landing_path
+from docker_envs.images.host_files import WELL_KNOWN_MODES, copying_change, iter_host_entries, landing_path
 from docker_envs.images.local_layers import LAYER_TYPES, WatchedReader, create_layer
 from docker_envs.oci import edit
 from docker_envs.oci.descriptor import Descriptor
@@ -125,7 +125,7 @@ def tree_layer(
     Args:
         tree: What to pack, and for where.
         store: Keeps the layer.
-        exclude: See `copying_filter`.
+        exclude: See `copying_change`.
         owner: Numbers of user and group.
         latest: Upper bound for every mtime, in seconds since 1970 UTC.
         compression: Codec and level; libdeflate gzip by default.
@@ -136,13 +136,13 @@ def tree_layer(
         BuildError: A file changes while it is read, or has a name that layers reserve.
     """
     compression = compression or CompressionSetting()
-    accept = copying_filter(tree.path, exclude=exclude, owner=owner, latest=latest)
+    change = copying_change(tree.path, exclude=exclude, owner=owner, latest=latest)
     parents = (
         Entry(path, Kind.DIRECTORY, WELL_KNOWN_MODES[path], DIRECTORY_MTIME)
         for path in parent_paths(tree.path)
         if path in WELL_KNOWN_MODES
     )
-    entries = chain(parents, iter_host_entries(tree.host_path, tree.path, accept))
+    entries = chain(parents, iter_host_entries(tree.host_path, tree.path, change))
     task = reporter.start("pack", str(tree.host_path))
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         layer = create_layer(

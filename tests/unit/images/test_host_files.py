@@ -4,12 +4,17 @@ import os
 import socket
 import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from docker_envs.archive.entry import Entry, Kind
+from docker_envs.docker.tar_filter import change_by
 from docker_envs.errors import InvalidInputError, PathEscapeError, StorageError
 from docker_envs.images.host_files import iter_host_entries, landing_path
+
+if TYPE_CHECKING:
+    from docker_envs.docker.tar_filter import Filter
 
 
 @pytest.fixture
@@ -28,8 +33,9 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-def entries(root: Path, path: str = "", **options: object) -> dict[str, Entry]:
-    return {entry.path: entry for entry in iter_host_entries(root, path, **options)}  # type: ignore[arg-type]
+def entries(root: Path, path: str = "", *, accept: Filter | None = None) -> dict[str, Entry]:
+    change = change_by(accept) if accept else None
+    return {entry.path: entry for entry in iter_host_entries(root, path, change)}
 
 
 def test_everything_in_sorted_order(tree: Path) -> None:
