@@ -70,7 +70,7 @@ VERBS = {
     "catalog": Verb("docker_envs.cli.tags:catalog_command", "List the repositories of a registry.", _REGISTRY),
     "referrers": Verb("docker_envs.cli.tags:referrers_command", "List what refers to an image.", _REGISTRY),
     "login": Verb("docker_envs.cli.login:login_command", "Log in to a registry.", _REGISTRY),
-    "logout": Verb("docker_envs.cli.login:logout_command", "Forget the credentials for a registry.", _REGISTRY),
+    "logout": Verb("docker_envs.cli.login:logout_command", "Remove the credentials for a registry.", _REGISTRY),
 }
 
 

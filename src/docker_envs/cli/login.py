@@ -69,7 +69,10 @@ def login_command(
 
 
 def logout_command(*, registry: Registry = DOCKER_HUB, everything: All = False, auth_file: AuthFile = None) -> None:
-    """Remove the credentials for a registry from the file and its credential helper."""
+    """Remove the credentials for a registry.
+
+    They go from the file and from its credential helper.
+    """
     from docker_envs.transports.authentication.logins import LoginFile
 
     file = LoginFile(auth_file)

@@ -6,11 +6,13 @@ import importlib
 import inspect
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 
 from docker_envs import errors
+from docker_envs.cli.commands import VERBS
 from docker_envs.cli.main import EXIT_STATUSES, app
 from tests.builds import ROOT, docker_envs
 
@@ -93,25 +95,88 @@ def test_foreign_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         run(monkeypatch, ZeroDivisionError())
 
 
-def options() -> Iterator[str]:
-    """All options of all commands, in every spelling."""
-    import typer
+def loaded(prefix: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """A command, or those of a group, by the names that one types."""
+    for name, child in getattr(command, "commands", {}).items():
+        yield from loaded(f"{prefix} {name}", child)
+    if not hasattr(command, "commands"):
+        yield prefix, command
 
+
+LOADED = dict(pair for name, verb in VERBS.items() for pair in loaded(name, verb.load(name)))
+
+
+def options(command: Any) -> dict[str, set[str]]:
+    """The options of a command by the names of their parameters, in every spelling."""
+    return {
+        each.name: {*each.opts, *each.secondary_opts}
+        for each in command.params
+        if each.param_type_name == "option" and each.name != "help"
+    }
+
+
+def section(heading: str) -> str:
+    """A section of the page, by how its heading begins."""
+    found = re.findall(rf"^## {re.escape(heading)}(?!\w).*?(?=^## |\Z)", COMMANDS, re.MULTILINE | re.DOTALL)
+    assert len(found) == 1, heading
+    return str(found[0])
+
+
+def in_tables(text: str) -> set[str]:
+    """The options that the tables of a section explain."""
+    cells = re.findall(r"^\| (`-[^|]*)\|", text, re.MULTILINE)
+    return {option for cell in cells for option in re.findall(r"`(-[^`]*)`", cell)}
+
+
+def mentioned(text: str) -> set[str]:
+    """The options that a section speaks of at all."""
+    return set(re.findall(r"`(--?[a-zA-Z][a-z-]*)[^`]*`", text))
+
+
+# Nothing else has all of them, and nothing but them.
+COMMON = {
+    name: spellings
+    for name, spellings in options(LOADED["copy"]).items()
+    if name in ("plain_http", "insecure", "ca_file", "auth_file", "quiet")
+}
+
+
+@pytest.mark.parametrize("name", LOADED)
+def test_every_option_is_documented_where_it_belongs(name: str) -> None:
+    found, text = options(LOADED[name]), section(f"`docker-envs {name}")
+    own = [spellings for parameter, spellings in found.items() if parameter not in COMMON]
+    if name == "build":  # which is quieter
+        own.append(found["quiet"])
+    assert in_tables(text) == set().union(*own)
+    assert mentioned(text) <= set().union(*found.values(), *COMMON.values())
+
+
+def test_the_options_of_connections_are_documented_once() -> None:
+    text = section("Connection options")
+    assert in_tables(text) == set().union(*COMMON.values())
+    # The sentence that says which commands lack which.
+    lacking = {name: COMMON.keys() - options(command).keys() for name, command in LOADED.items()}
+    assert {name: missing for name, missing in lacking.items() if missing} == {
+        "layout gc": set(COMMON),
+        "login": {"quiet"},
+        "logout": set(COMMON) - {"auth_file"},
+    }
+
+
+def test_the_program_has_its_own_options() -> None:
     group = typer.main.get_command(app)
-    for command in (group, *getattr(group, "commands", {}).values()):
-        for parameter in command.params:
-            if parameter.param_type_name == "option":
-                yield from (*parameter.opts, *parameter.secondary_opts)
+    text = COMMANDS.partition("## Where images are")[0]
+    assert mentioned(text) == {*set().union(*options(group).values()), "-h", "--help"}
 
 
-@pytest.mark.parametrize("option", sorted(set(options()) - {"--install-completion", "--show-completion"}))
-def test_every_option_is_documented(option: str) -> None:
-    assert f"`{option}`" in COMMANDS
+def test_commands_are_documented_in_the_order_of_the_help() -> None:
+    assert re.findall(r"^## `docker-envs ([a-z]+(?: gc)?)", COMMANDS, re.MULTILINE) == list(LOADED)
+    assert re.findall(r"\[`([a-z]+(?: gc)?)`\]\(#docker-envs-", COMMANDS.partition("\n## ")[0]) == list(LOADED)
 
 
-def test_every_documented_option_is_there() -> None:
-    documented = set(re.findall(r"`(--?[a-z][a-z-]*)`", COMMANDS))
-    assert documented <= set(options()) | {"-h", "--help"}
+@pytest.mark.parametrize("name", VERBS)
+def test_the_list_of_commands_says_what_their_help_says(name: str) -> None:
+    assert (VERBS[name].load(name).help or "").partition("\n")[0] == VERBS[name].help
 
 
 @pytest.mark.parametrize("status", sorted({status for _, status in EXIT_STATUSES} | {0, 130}))
@@ -122,7 +187,7 @@ def test_every_status_is_documented(status: int) -> None:
 def test_every_documented_variable_is_read() -> None:
     documented = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", COMMANDS.partition("## Environment variables")[2]))
     source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
-    by_libraries = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "XDG_CACHE_HOME"}
+    by_libraries = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"}
     assert {name for name in documented if name not in source} <= by_libraries
 
 
@@ -134,11 +199,18 @@ def test_help_answers(tmp_path: Path, arguments: list[str]) -> None:
     assert not (tmp_path / "cache").exists()
 
 
-def test_help_needs_no_heavy_imports(tmp_path: Path) -> None:
-    done = docker_envs("build", "--help", cache=tmp_path, wrapper=(), variables={"PYTHONPROFILEIMPORTTIME": "1"})
+@pytest.mark.parametrize("arguments", [["--help"], ["build", "--help"], ["copy", "--help"], ["login", "--help"]])
+def test_help_needs_no_heavy_imports(tmp_path: Path, arguments: list[str]) -> None:
+    done = docker_envs(*arguments, cache=tmp_path, wrapper=(), variables={"PYTHONPROFILEIMPORTTIME": "1"})
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "docker_envs.cli.main" in imported
     assert not imported & {"rattler", "urllib3", "docker", "asyncio", "yaml", "rich.progress"}
+
+
+def test_the_list_of_commands_imports_none_of_them(tmp_path: Path) -> None:
+    done = docker_envs("--help", cache=tmp_path, wrapper=(), variables={"PYTHONPROFILEIMPORTTIME": "1"})
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not imported & {verb.place.partition(":")[0] for verb in VERBS.values()}
 
 
 def test_the_version(tmp_path: Path) -> None:
