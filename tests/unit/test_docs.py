@@ -147,3 +147,11 @@ def test_every_error_for_callers_is_named() -> None:
     """The table of errors has every direct branch of the tree."""
     branches = {kind.__name__ for kind in errors.DockerEnvsError.__subclasses__() if kind.__module__ == errors.__name__}
     assert {f"docker_envs.errors.{name}" for name in branches} <= spans(PYTHON_PAGE)
+
+
+def test_named_tests_exist() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    known = set(re.findall(r"^def (test_\w+)", sources, re.MULTILINE))
+    named = {span for page in PAGES for span in spans(page) if re.fullmatch(r"test_\w+", span)}
+    assert len(named) > 50
+    assert named <= known
