@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from docker_envs.streams import ByteSource
 
 _READ_SIZE = 1 << 18
-#: The longest path, in characters; Linux has none longer (`PATH_MAX`).
-_MAX_PATH = 4096
 #: Files up to this size come as one chunk, in bytes.
 _WHOLE = 1 << 18
 
@@ -77,8 +75,6 @@ def _attach_content(entry: Entry, buffer: _Buffer, source: str) -> _Content | No
 
 
 def _checked(path: str, source: str) -> str:
-    if len(path) > _MAX_PATH:
-        raise FormatError(source, f"has a path of {len(path):,} characters, more than the limit of {_MAX_PATH:,}")
     if path[:1] in "./" or "//" in path or "/." in path or path[-1:] == "/" or "\0" in path:
         return image_path(path, source=source)
     return path

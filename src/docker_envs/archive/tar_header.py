@@ -25,6 +25,11 @@ _PAX_HEADER_NAME = b"././@PaxHeader"
 _XATTR = "SCHILY.xattr."
 #: The longest pax header or GNU long name that is read, and the most that an entry may have of both, in bytes.
 _MAX_EXTENSION = 1 << 20
+#: The most pax records that an entry may have, those for all entries included.
+_MAX_RECORDS = 1024
+#: The longest path, or target of a link, in bytes; Linux has none longer (`PATH_MAX`).
+_MAX_PATH = 4096
+_LINKS = (Kind.SYMLINK, Kind.HARDLINK)
 
 #: Type flags beside those of `Kind`.
 PAX_LOCAL, PAX_GLOBAL, GNU_LONG_NAME, GNU_LONG_LINK = b"x", b"g", b"L", b"K"
@@ -178,7 +183,7 @@ def decode(header: bytes, source: str) -> Entry:
     device = _NO_DEVICE
     if kind in (Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE):
         device = (number(header[329:337], source), number(header[337:345], source))
-    link = _text(header[157:257]) if kind in (Kind.SYMLINK, Kind.HARDLINK) else ""
+    link = _text(header[157:257]) if kind in _LINKS else ""
     return Entry(
         path,
         kind,
@@ -227,6 +232,8 @@ def check_extensions(fields: dict[str, bytes], source: str) -> None:
     size = sum(len(name) + len(value) for name, value in fields.items())
     if size > _MAX_EXTENSION:
         raise FormatError(source, f"tar header extensions of {size:,} bytes (limit {_MAX_EXTENSION:,})")
+    if len(fields) > _MAX_RECORDS:
+        raise FormatError(source, f"tar header extensions of {len(fields):,} records (limit {_MAX_RECORDS:,})")
 
 
 def parse_pax(body: bytes, source: str) -> dict[str, bytes]:
@@ -265,7 +272,8 @@ def apply_pax(entry: Entry, fields: dict[str, bytes], source: str) -> Entry:
         elif name == "path":
             entry.path = _pax_text(name, value, source)
         elif name == "linkpath":
-            entry.link = _pax_text(name, value, source)
+            if entry.kind in _LINKS:
+                entry.link = _pax_text(name, value, source)
         elif name in ("size", "uid", "gid", "mtime"):
             setattr(entry, name, _pax_number(name, value, source))
         elif name.startswith("GNU.sparse"):
@@ -289,6 +297,8 @@ def _pax_number(name: str, value: bytes, source: str) -> int:
 
 
 def _pax_text(name: str, value: bytes, source: str) -> str:
+    if len(value) > _MAX_PATH:
+        raise FormatError(source, f"tar entry with a {name} of {len(value):,} bytes (limit {_MAX_PATH:,})")
     if b"\0" in value:
         raise FormatError(source, f"damaged pax header ({name}={value[:40]!r})")
     return value.decode("utf-8", "surrogateescape")

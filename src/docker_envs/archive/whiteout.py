@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import Entry, Kind, directory_entry
 from docker_envs.archive.reader import iter_entries
+from docker_envs.errors import FormatError
 from docker_envs.paths import parent_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from docker_envs.streams import ByteSource
+
+#: The most bytes of extended attributes that are kept for directories.
+_MAX_XATTRS = 64 << 20
 
 PREFIX = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -71,6 +75,7 @@ def _survey(openers: Sequence[Callable[[], ByteSource]], known: list[_Names], so
     """Read all layers once: what must be known of each goes to `known`, topmost first; the visible directories."""
     view = _View()
     directories: dict[str, Entry] = {}
+    kept = 0
     for opener in reversed(openers):
         own = _Names()
         layer = _Layer(view, own)
@@ -78,7 +83,12 @@ def _survey(openers: Sequence[Callable[[], ByteSource]], known: list[_Names], so
         with opener() as stream:
             for entry in iter_entries(stream, source=source):
                 own.add(entry)
-                found.update((seen.path, seen) for seen in layer.visible(entry) if seen.kind is Kind.DIRECTORY)
+                for seen in layer.visible(entry):
+                    if seen.kind is Kind.DIRECTORY:
+                        found[seen.path] = seen
+                        kept += sum(map(len, seen.xattrs.values()))
+                if kept > _MAX_XATTRS:
+                    raise FormatError(source, f"directories with more than {_MAX_XATTRS:,} bytes of attributes")
         layer.finish()
         directories = {**found, **directories}
         own.close()

@@ -95,10 +95,7 @@ def _image_lines(document: dict[str, Any]) -> Iterator[str]:
     yield _line("size", f"{human_size(document['size'])} in {counted(len(document['layers']), 'layer')}")
     for field, label in _SETTINGS.items():
         if value := settings.get(field):
-            text = (
-                shlex.join(value) if isinstance(value, list) else " ".join(value) if isinstance(value, dict) else value
-            )
-            yield _line(label, text)
+            yield _line(label, _setting(value))
     for variable in settings.get("Env") or ():
         yield _line("env", variable)
     yield from _pairs("label", settings.get("Labels") or {})
@@ -108,7 +105,7 @@ def _image_lines(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _layer_row(layer: dict[str, Any]) -> tuple[str, str, str]:
-    created_by = " ".join((layer["created_by"] or "").split())
+    created_by = " ".join(str(layer["created_by"] or "").split())
     shown = created_by if len(created_by) <= 80 else f"{created_by[:79]}…"
     return layer["digest"], human_size(layer["size"]), shown
 

@@ -41,7 +41,7 @@ _MAX_SPOOLED = 8 << 20
 
 @dataclass(slots=True)
 class _Layer:
-    """One layer's entries without their contents, which directories have them, and what it takes from lower layers."""
+    """One layer's entries without contents and attributes, which directories have them, and what lower layers lose."""
 
     number: int
     layer: Layer
@@ -70,7 +70,7 @@ class _Layer:
             self.contents[entry.path] = spool = _spool()
             for chunk in entry.content:  # not `writelines`, which would take all of it into memory first
                 spool.write(chunk)
-        entry.content = ()
+        entry.content, entry.xattrs = (), {}
         self.entries[entry.path] = entry
         path = entry.path
         while path:

@@ -5,6 +5,7 @@ Spec: containers-transports(5), for the names; what stands for itself is ours.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -106,7 +107,8 @@ def parse_location(text: str) -> Location:
     if text == str(STREAM):
         return Location(Transport.DOCKER_ARCHIVE, path=STREAM)
     if text.startswith(("/", "./", "../")):
-        is_layout = text.endswith("/") or Path(text).is_dir()
+        # `Path.is_dir` would raise for names that are too long.
+        is_layout = text.endswith("/") or os.path.isdir(text)  # noqa: PTH112
         return Location(Transport.LAYOUT if is_layout else Transport.DOCKER_ARCHIVE, path=Path(text))
     kind, colon, rest = text.partition(":")
     if kind in _UNSUPPORTED and colon:

@@ -253,7 +253,7 @@ def parse_retry_after(value: str | None, *, now: float) -> float | None:
         return float(value)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -281,7 +281,7 @@ def error_detail(response: Response) -> str:
         return ""
     try:
         document = msgspec.json.decode(content, type=_ErrorDocument)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         plain = response.headers.get("Content-Type", "").startswith("text/plain")
         return one_line(content.decode(errors="replace")) if plain else ""
     items = [": ".join(filter(None, (item.code, item.message))) for item in document.errors]

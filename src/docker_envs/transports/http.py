@@ -70,7 +70,8 @@ class HttpResponse:
 
         try:
             return self._raw.read(size if size >= 0 else None, decode_content=False)
-        except urllib3.exceptions.HTTPError as error:
+        except (urllib3.exceptions.HTTPError, ValueError, OverflowError) as error:
+            # Not all odd lengths of chunks are errors of urllib3's own.
             raise _broken(self.url, error) from error
 
     def read_limited(self, limit: int, *, source: str) -> bytes:

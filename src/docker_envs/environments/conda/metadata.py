@@ -143,7 +143,7 @@ def _parse_paths(files: dict[str, bytes], source: str) -> tuple[PathsEntry, ...]
     if "info/paths.json" in files:
         try:
             document = msgspec.json.decode(files["info/paths.json"], type=_PathsJson)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise FormatError(f"{source}: info/paths.json", str(error)) from error
         if document.paths_version != _VERSION:
             raise _unknown_version(f"{source}: info/paths.json", "paths_version", document.paths_version)

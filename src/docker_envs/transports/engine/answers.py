@@ -70,7 +70,7 @@ def error_message(text: str) -> str:
     """The reason in the body of a refusal."""
     import msgspec
 
-    with contextlib.suppress(msgspec.DecodeError):
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
         document = msgspec.json.decode(text)
         if isinstance(document, dict):
             return str(document.get("message") or document.get("cause") or text)

@@ -108,7 +108,7 @@ def _decode(line: bytes) -> Mapping[str, Any]:
 
     try:
         return msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise http.client.HTTPException(f"no valid JSON: {error}") from error
 
 

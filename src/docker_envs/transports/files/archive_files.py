@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: The most members that an archive may have.
 MAX_MEMBERS = 1 << 18
+# The most characters that their names and the targets of their links may have in all.
+_MAX_NAMES = 64 << 20
 
 #: Links from member to member that are followed.
 _MAX_LINKS = 16
@@ -181,7 +183,7 @@ class TarFiles:
         defaults: dict[str, bytes] = {}
         extensions: dict[str, bytes] = {}
         end = os.fstat(self._descriptor).st_size
-        position = count = 0
+        position = count = names = 0
         while (header := self._header(position)) is not None:
             position += tar_header.BLOCK
             if (flag := header[156:157]) in b"xgLK":
@@ -197,6 +199,9 @@ class TarFiles:
             count += 1
             if count > MAX_MEMBERS:
                 raise FormatError(self.source, f"more than {MAX_MEMBERS:,} members")
+            names += len(entry.path) + len(entry.link)
+            if names > _MAX_NAMES:
+                raise FormatError(self.source, f"names of more than {_MAX_NAMES:,} characters")
             self._check_size(f"`{entry.path}`", entry.size, end - position)
             yield image_path(entry.path, source=self.source), _Member(entry.kind, position, entry.size, entry.link)
             position += entry.size + -entry.size % tar_header.BLOCK

@@ -28,10 +28,11 @@ _MEDIA_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class ArchivedLayers:
-    """Makes layers of archive members; a member is read at most once for its digest, however often it is a layer."""
+    """Makes layers of archive members; a member is read at most once for each digest, however often it is a layer."""
 
     files: ImageFiles
     _digests: dict[str, Digest] = field(default_factory=dict)
+    _diff_ids: dict[str, Digest] = field(default_factory=dict)
 
     def layer(self, path: str, diff_id: Digest) -> Layer:
         """The layer in a member.
@@ -54,7 +55,10 @@ class ArchivedLayers:
         """
         if self._compression(path) is Compression.NONE:
             return self._digest(path)
-        return _hash(open_decompressed(self.files.open(path), source=f"{self.files.source}: {path}"))
+        if path not in self._diff_ids:
+            stream = open_decompressed(self.files.open(path), source=f"{self.files.source}: {path}")
+            self._diff_ids[path] = _hash(stream)
+        return self._diff_ids[path]
 
     def _compression(self, path: str) -> Compression:
         with self.files.open(path) as stream:

@@ -19,6 +19,7 @@ from docker_envs.errors import DigestMismatchError, FormatError, InvalidReferenc
 from docker_envs.fields import Fields, canonical_json, parse_json
 from docker_envs.oci import media_types
 from docker_envs.oci.artifact import NamedArtifact
+from docker_envs.oci.budget import DocumentBudget
 from docker_envs.oci.config import MAX_CONFIG_SIZE, ImageConfig, check_layer_count
 from docker_envs.oci.descriptor import Descriptor
 from docker_envs.oci.image import Image, NamedImage
@@ -31,7 +32,7 @@ from docker_envs.transports.blobs import atomic_file
 from docker_envs.transports.files.archive_files import TarFiles, read_small_file
 from docker_envs.transports.files.archived_layers import ArchivedLayers
 from docker_envs.transports.files.docker_archive_v1 import REPOSITORIES_FILE, read_v1_images
-from docker_envs.transports.files.layout import merge_images, read_artifacts, refuse_foreign
+from docker_envs.transports.files.layout import affordable_images, merge_images, read_artifacts, refuse_foreign
 from docker_envs.transports.files.layout_content import (
     INDEX_FILE,
     LAYOUT_CONTENT,
@@ -77,10 +78,11 @@ def read_archive(file: Path | BinaryIO) -> list[NamedImage]:
     files = TarFiles(file)
     if not _has_layout(files):
         return _docker_images(files)
+    budget = DocumentBudget(files.source)
     found = [
         NamedImage(image.image(), named.references)
         for named in _layout_artifacts(files)
-        for image in named.artifact.images()
+        for image in affordable_images(named.artifact, budget)
     ]
     if not found:
         raise NotFoundError(f"{files.source}: no image")
@@ -138,8 +140,8 @@ def _names(named: NamedArtifact) -> set[str]:
 
 def _docker_images(files: TarFiles) -> list[NamedImage]:
     if files.has(MANIFEST_FILE):
-        layers = ArchivedLayers(files)
-        return merge_images([_read_image(files, entry, layers) for entry in _manifest_entries(files)])
+        layers, budget = ArchivedLayers(files), DocumentBudget(files.source)
+        return merge_images([_read_image(files, entry, layers, budget) for entry in _manifest_entries(files)])
     if files.has(REPOSITORIES_FILE):
         return read_v1_images(files)
     raise FormatError(
@@ -171,10 +173,11 @@ def _tags(entry: Fields) -> tuple[Reference, ...]:
         raise entry.error("RepoTags", str(error)) from error
 
 
-def _read_image(files: TarFiles, entry: Fields, layers: ArchivedLayers) -> NamedImage:
+def _read_image(files: TarFiles, entry: Fields, layers: ArchivedLayers, budget: DocumentBudget) -> NamedImage:
     path = image_path(entry.require("Config", str), source=entry.source)
     source = f"{files.source}: {path}"
     raw = read_small_file(files, path, MAX_CONFIG_SIZE)
+    budget.take(len(raw))
     if (match := _DIGEST_NAME.match(path)) and Digest.of(raw).hex != match[1]:
         raise DigestMismatchError(source, expected=Digest.sha256(match[1]), actual=Digest.of(raw))
     config = ImageConfig.parse(raw, source=source)
@@ -283,6 +286,7 @@ def _manifest_entry(named: NamedArtifact, platform: Platform | None) -> dict[str
         "Layers": [blob_path(layer.digest) for layer in layers],
     }
     if any(media_types.is_foreign(layer.media_type) for layer in layers):
+        check_layer_count(image.config, layers, source=image.source)
         entry["LayerSources"] = {
             str(diff_id): layer.descriptor.to_json()
             for layer, diff_id in zip(layers, image.config.diff_ids, strict=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from docker_envs.errors import FormatError, InvalidReferenceError
 from docker_envs.fields import Fields
+from docker_envs.oci.budget import DocumentBudget
 from docker_envs.oci.config import MAX_CONFIG_SIZE, ImageConfig
 from docker_envs.oci.image import Image, NamedImage
 from docker_envs.oci.manifest import MAX_MANIFEST_SIZE
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 REPOSITORIES_FILE = "repositories"
 
 _ID = re.compile(r"[0-9a-f]{64}\Z")
+# Docker itself made none with more.
+_MAX_LAYERS = 127
 # Fields of a layer's `json` that belong to the layer, not to the image.
 _LAYER_FIELDS = frozenset({"id", "parent", "Size", "parent_id", "layer_id", "throwaway"})
 
@@ -34,7 +37,7 @@ def read_v1_images(files: ImageFiles) -> list[NamedImage]:
     """The images that `repositories` names.
 
     Raises:
-        FormatError: Something is damaged or missing, or a layer is its own ancestor.
+        FormatError: Something is damaged or missing, or a layer is its own ancestor or has too many.
 
     Cost: reads every layer, because nothing states their digests.
     """
@@ -44,8 +47,8 @@ def read_v1_images(files: ImageFiles) -> list[NamedImage]:
     for repository in repositories.document:
         for tag, layer_id in repositories.string_map(repository).items():
             names.setdefault(layer_id, []).append(_reference(repository, tag, source))
-    layers = ArchivedLayers(files)
-    return [NamedImage(_read_image(files, top, layers), tuple(references)) for top, references in names.items()]
+    layers, budget = ArchivedLayers(files), DocumentBudget(files.source)
+    return [NamedImage(_read_image(files, top, layers, budget), tuple(found)) for top, found in names.items()]
 
 
 def _reference(repository: str, tag: str, source: str) -> Reference:
@@ -55,8 +58,8 @@ def _reference(repository: str, tag: str, source: str) -> Reference:
         raise FormatError(source, str(error)) from error
 
 
-def _read_image(files: ImageFiles, top: str, layers: ArchivedLayers) -> Image:
-    chain = _read_chain(files, top)
+def _read_image(files: ImageFiles, top: str, layers: ArchivedLayers, budget: DocumentBudget) -> Image:
+    chain = _read_chain(files, top, budget)
     paths = [f"{layer_id}/layer.tar" for layer_id in chain]
     diff_ids = [layers.diff_id(path) for path in paths]
     document = {
@@ -72,17 +75,21 @@ def _read_image(files: ImageFiles, top: str, layers: ArchivedLayers) -> Image:
     return Image(config, found)
 
 
-def _read_chain(files: ImageFiles, top: str) -> dict[str, Fields]:
+def _read_chain(files: ImageFiles, top: str, budget: DocumentBudget) -> dict[str, Fields]:
     """The `json` of a layer and all its ancestors by id, base layer first."""
     chain: dict[str, Fields] = {}
     layer_id: str | None = top
     while layer_id:
         if layer_id in chain:
             raise FormatError(files.source, f"layer `{layer_id}` is its own ancestor")
+        if len(chain) == _MAX_LAYERS:
+            raise FormatError(files.source, f"layer `{top}` has more than {_MAX_LAYERS - 1} ancestors")
         if not _ID.match(layer_id):
             raise FormatError(files.source, f"{layer_id!r} is no layer id")
         path = f"{layer_id}/json"
-        chain[layer_id] = Fields.parse(read_small_file(files, path, MAX_CONFIG_SIZE), source=f"{files.source}: {path}")
+        raw = read_small_file(files, path, MAX_CONFIG_SIZE)
+        budget.take(len(raw))
+        chain[layer_id] = Fields.parse(raw, source=f"{files.source}: {path}")
         layer_id = chain[layer_id].get("parent", str)
     return dict(reversed(chain.items()))
 

@@ -16,6 +16,7 @@ from docker_envs.fields import Fields
 from docker_envs.oci import media_types
 from docker_envs.oci.artifact import MAX_DEPTH, Artifact, Links, NamedArtifact
 from docker_envs.oci.blob import Blob
+from docker_envs.oci.budget import DocumentBudget
 from docker_envs.oci.image import NamedImage
 from docker_envs.oci.manifest import MAX_MANIFEST_SIZE, Index
 from docker_envs.oci.reference import Reference
@@ -53,10 +54,11 @@ def read_layout(path: Path, *, reference: str | None = None, platform: Platform 
     """
     files = open_layout_files(path)
     others: set[str] = set()
+    budget = DocumentBudget(files.source)
     found = [
         NamedImage(each.image(), named.references)
         for named in read_artifacts(files, reference=reference)
-        for each in _serving(named.artifact, platform, others)
+        for each in _serving(named.artifact, platform, others, budget)
     ]
     if not found:
         hint = f"it has {', '.join(sorted(others))}" if others else None
@@ -74,9 +76,21 @@ def merge_images(images: list[NamedImage]) -> list[NamedImage]:
     return list(merged.values())
 
 
-def _serving(artifact: Artifact, platform: Platform | None, others: set[str]) -> list[Artifact]:
-    """The images that an entry of `index.json` leads to; with a platform only the one that serves it best."""
+def affordable_images(artifact: Artifact, budget: DocumentBudget) -> list[Artifact]:
+    """The container images in an artifact, whose configs may now be read.
+
+    Raises:
+        FormatError: The configs of these, and of those before, are too big.
+    """
     images = artifact.images()
+    for image in images:
+        budget.take(image.blobs[0].size)
+    return images
+
+
+def _serving(artifact: Artifact, platform: Platform | None, others: set[str], budget: DocumentBudget) -> list[Artifact]:
+    """The images that an entry of `index.json` leads to; with a platform only the one that serves it best."""
+    images = affordable_images(artifact, budget)
     if platform is None:
         return images
     serving = []
@@ -120,7 +134,8 @@ def read_artifacts(files: ImageFiles, *, reference: str | None = None) -> list[N
         known = sorted({name for entry in entries for name in _names(entry) if name != entry.digest})
         hint = f"it has {', '.join(f'`{name}`' for name in known)}" if known else None
         raise NotFoundError(f"{files.source}: no image {f'`{reference}`' if reference else 'at all'}", hint=hint)
-    return [NamedArtifact(_read_artifact(files, entry), _references(entry)) for entry in wanted]
+    budget = DocumentBudget(files.source)
+    return [NamedArtifact(_read_artifact(files, entry, budget), _references(entry)) for entry in wanted]
 
 
 def read_index(files: ImageFiles) -> Index:
@@ -162,28 +177,31 @@ def _references(entry: Descriptor) -> tuple[Reference, ...]:
     return ()
 
 
-def _read_artifact(files: ImageFiles, descriptor: Descriptor, depth: int = 0) -> Artifact:
+def _read_artifact(files: ImageFiles, descriptor: Descriptor, budget: DocumentBudget, depth: int = 0) -> Artifact:
     source = f"{files.source}: {blob_path(descriptor.digest)}"
     if depth > MAX_DEPTH:
         raise FormatError(source, f"more than {MAX_DEPTH} indexes inside one another")
-    raw = _read_document(files, descriptor)
+    raw = _read_document(files, descriptor, budget)
     links, media_type = Links.parse(raw, source=source, media_type=descriptor.media_type)
     return Artifact(
         descriptor.with_media_type(media_type),
         raw,
         tuple(blob_from_files(files, blob) for blob in links.blobs),
         tuple(
-            _read_artifact(files, child, depth + 1) for child in links.documents if files.has(blob_path(child.digest))
+            _read_artifact(files, child, budget, depth + 1)
+            for child in links.documents
+            if files.has(blob_path(child.digest))
         ),
         source,
     )
 
 
-def _read_document(files: ImageFiles, descriptor: Descriptor) -> bytes:
+def _read_document(files: ImageFiles, descriptor: Descriptor, budget: DocumentBudget) -> bytes:
     path = blob_path(descriptor.digest)
     source = f"{files.source}: {path}"
     if descriptor.size > MAX_MANIFEST_SIZE:
         raise FormatError(source, f"has {descriptor.size:,} bytes, more than the limit of {MAX_MANIFEST_SIZE:,}")
+    budget.take(descriptor.size)
     with VerifyingReader(files.open(path), source=source, digest=descriptor.digest, size=descriptor.size) as document:
         return document.read()
 

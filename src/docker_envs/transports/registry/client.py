@@ -9,6 +9,7 @@ Spec: OCI distribution-spec 1.1, "Pull" and "Push"; Docker Registry HTTP API V2.
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from docker_envs.errors import FormatError, InvalidInputError, NotFoundError, Si
 from docker_envs.oci import media_types
 from docker_envs.oci.artifact import MAX_DEPTH, Artifact, Links
 from docker_envs.oci.blob import Blob
+from docker_envs.oci.budget import DocumentBudget
 from docker_envs.oci.descriptor import Descriptor, Platform
 from docker_envs.report import SILENT
 from docker_envs.transports.authentication.config_files import StoredCredentials
@@ -137,7 +139,8 @@ class RegistryClient:
                 raise _lacks_platform(reference, platform, [artifact.config.platform])
             return artifact
         repository = self._session.repository(reference)
-        return self._complete(repository, self._fetch(repository, reference.identifier, reference.digest))
+        artifact = self._fetch(repository, reference.identifier, reference.digest)
+        return self._complete(repository, artifact, DocumentBudget(str(reference)))
 
     def _resolve(self, reference: Reference, platform: Platform) -> Artifact:
         """A manifest, out of an index if there is one."""
@@ -149,7 +152,7 @@ class RegistryClient:
             artifact = self._fetch_child(repository, _select(artifact.index, platform, reference))
         raise FormatError(str(reference), f"more than {MAX_DEPTH} indexes inside one another")
 
-    def _complete(self, repository: Repository, artifact: Artifact, depth: int = 0) -> Artifact:
+    def _complete(self, repository: Repository, artifact: Artifact, budget: DocumentBudget, depth: int = 0) -> Artifact:
         """An index with its children."""
         if not artifact.is_index:
             return artifact
@@ -159,10 +162,14 @@ class RegistryClient:
         found: dict[Digest, Artifact] = {}
 
         def job(entry: Descriptor, _: threading.Event) -> None:
-            found[entry.digest] = self._complete(repository, self._fetch_child(repository, entry), depth + 1)
+            budget.take(entry.size)
+            child = self._fetch_child(repository, entry)
+            found[entry.digest] = self._complete(repository, child, budget, depth + 1)
 
         unique = {entry.digest: entry for entry in entries}
         run_parallel([partial(job, entry) for entry in unique.values()], workers=PULL_WORKERS)
+        for digest, times in Counter(entry.digest for entry in entries).items():
+            budget.take(0, (times - 1) * sum(1 for _ in found[digest].walk()))
         children = tuple(
             replace(found[entry.digest], descriptor=_placed(found[entry.digest], entry)) for entry in entries
         )

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from docker_envs.errors import NotFoundError, TransportError
+from docker_envs.errors import FormatError, NotFoundError, TransportError
 from docker_envs.fields import Fields
 from docker_envs.oci.artifact import Artifact
 from docker_envs.oci.descriptor import Descriptor
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _PAGE = 1000
 # A registry whose pages lead in circles must not keep us for ever.
 _MAX_PAGES = 10_000
+# Nor fill the memory.
+_MAX_REFERRERS = 100_000
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel\s*=\s*"?next"?', re.IGNORECASE)
 
 
@@ -38,7 +40,7 @@ def iter_tags(repository: Repository) -> Iterator[str]:
         NotFoundError: There is no such repository.
         TransportError: The registry cannot be reached.
     """
-    for page in _pages(repository, f"tags/list?n={_PAGE}"):
+    for page in _lists(repository, f"tags/list?n={_PAGE}"):
         yield from page.strings("tags")
 
 
@@ -52,24 +54,34 @@ def iter_repositories(repository: Repository) -> Iterator[str]:
         AuthenticationError: The registry does not list its repositories to us; many do to nobody.
         TransportError: The registry cannot be reached.
     """
-    for page in _pages(repository, f"{repository.endpoint.url}/v2/_catalog?n={_PAGE}"):
+    for page in _lists(repository, f"{repository.endpoint.url}/v2/_catalog?n={_PAGE}"):
         yield from page.strings("repositories")
 
 
-def _pages(repository: Repository, path: str) -> Iterator[Fields]:
+def _lists(repository: Repository, path: str) -> Iterator[Fields]:
+    source = f"list of `{repository.reference.name}`"
+    for page in _pages(repository, path, source):
+        yield Fields.parse(page, source=source)
+
+
+def _pages(repository: Repository, path: str, source: str) -> Iterator[bytes]:
     url = path
     for _ in range(_MAX_PAGES):
         with repository.request("GET", url) as response:
-            source = f"list of `{repository.reference.name}`"
-            yield Fields.parse(response.read_limited(MAX_MANIFEST_SIZE, source=source), source=source)
-            following = _next_page(response)
+            yield response.read_limited(MAX_MANIFEST_SIZE, source=source)
+            following = next_page(response)
         if following is None:
             return
         url = following
-    raise TransportError(f"the list of `{repository.reference.name}` has more than {_MAX_PAGES:,} pages")
+    raise TransportError(f"the {source} has more than {_MAX_PAGES:,} pages")
 
 
-def _next_page(response: Response) -> str | None:
+def next_page(response: Response) -> str | None:
+    """The URL of what follows an answer, as its `Link` header says.
+
+    Raises:
+        TransportError: It is no URL.
+    """
     found = _NEXT.search(response.headers.get("Link", ""))
     return join_location(response.url, found[1]) if found else None
 
@@ -86,15 +98,13 @@ def list_referrers(repository: Repository, subject: Digest, artifact_type: str |
         TransportError: The registry cannot be reached.
     """
     query = f"?{urlencode({'artifactType': artifact_type})}" if artifact_type else ""
+    source = f"referrers of `{subject}`"
     found: list[Descriptor] = []
-    url: str | None = f"referrers/{subject}{query}"
     try:
-        while url is not None:
-            with repository.request("GET", url) as response:
-                source = f"referrers of `{subject}`"
-                raw = response.read_limited(MAX_MANIFEST_SIZE, source=source)
-                found += Index.parse(raw, source=source).manifests
-                url = _next_page(response)
+        for raw in _pages(repository, f"referrers/{subject}{query}", source):
+            found += Index.parse(raw, source=source).manifests
+            if len(found) > _MAX_REFERRERS:
+                raise FormatError(source, f"more than {_MAX_REFERRERS:,}")
     except NotFoundError:
         found = list(_tagged_referrers(repository, subject))
     return [entry for entry in found if artifact_type in (None, entry.extra.get("artifactType"))]

@@ -176,7 +176,7 @@ def _read(file: Path) -> list[RegistryEntry]:
         raise InvalidInputError(f"cannot read {source}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise FormatError(source, "not in UTF-8") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(source, f"no valid TOML: {error}") from error
     fields = Fields.of(document, source=source)
     if any(_listed(fields, name) for name in ("insecure", "block")):

@@ -38,7 +38,7 @@ def parse_toml(path: Path, text: str) -> dict[str, Any]:
     plain = _without_line_breaks(text)
     try:
         return tomllib.loads(plain)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         match = _PLACE.match(str(error))
         if match is None:
             raise InvalidDeclarationError(str(path), f"not valid TOML: {error}") from error
