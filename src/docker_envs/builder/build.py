@@ -224,7 +224,7 @@ def _make(
         return configure(prepared.base, request.container, env={}), ()
     with ThreadPoolExecutor(cores()) as executor:
         maker = LayerMaker(
-            LayerStore(cache.layers, below=LayerStore(cache.below.layers) if cache.below else None),
+            LayerStore.of(cache),
             prepared.archives,
             compression=request.compression,
             executor=executor,

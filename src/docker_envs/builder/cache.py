@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -138,13 +139,16 @@ def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
 
 
 def _link_repodata(cache: CacheDirectory) -> None:
-    """Rattler knows one directory, whose files it replaces by rename."""
+    """Rattler knows one directory; it replaces large files there by rename, and writes small ones in place."""
     cache.repodata.mkdir()
     assert cache.below is not None
     with contextlib.suppress(FileNotFoundError):
         for path in cache.below.repodata.iterdir():
-            if path.suffix != ".lock":
-                (cache.repodata / path.name).symlink_to(path.absolute())
+            place = cache.repodata / path.name
+            if path.suffix == ".json" and not path.name.endswith(".info.json"):
+                place.symlink_to(path.absolute())
+            elif path.is_file():
+                shutil.copyfile(path, place)
 
 
 @contextlib.contextmanager
@@ -174,21 +178,12 @@ def mark_used(directory: Path, *paths: Path) -> bool:
         paths: The files.
 
     Returns:
-        Whether all are there; one that may only be read counts.
+        Whether all are there.
     """
     try:
         with directory_lock(directory, shared=True):
             for path in paths:
-                _touch(path)
+                os.utime(path)
     except OSError:
         return False
     return True
-
-
-def _touch(path: Path) -> None:
-    try:
-        os.utime(path)
-    except OSError as error:
-        if error.errno not in _READ_ONLY:
-            raise
-        path.stat()

@@ -75,17 +75,15 @@ class PackageFetcher:
             return found or self._download(package, path, cancelled)
 
     def _find(self, package: CondaPackage, path: Path, cancelled: threading.Event) -> FetchedPackage | None:
-        places = [self._cache.packages]
-        if self._cache.below is not None:
-            places.append(self._cache.below.packages)
-        for place in places:
-            kept = place / path.relative_to(self._cache.packages)
-            if mark_used(place, kept):
-                try:
-                    return self._verify(package, kept, cancelled)
-                except VerificationError as error:
-                    self._reporter.warning(f"the cache is damaged, so this is fetched again: {error}")
-        return None
+        found = path if mark_used(self._cache.packages, path) else None
+        if found is None and self._cache.below is not None:
+            below = self._cache.below.packages / path.relative_to(self._cache.packages)
+            found = below if below.is_file() else None
+        try:
+            return None if found is None else self._verify(package, found, cancelled)
+        except VerificationError as error:
+            self._reporter.warning(f"the cache is damaged, so this is fetched again: {error}")
+            return None
 
     def _verify(self, package: CondaPackage, path: Path, cancelled: threading.Event) -> FetchedPackage:
         if not path.is_file():

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from docker_envs.builder.cache import CacheDirectory
+
 
 class StoredFacts(msgspec.Struct):
     """What is kept under a key, beside the blob."""
@@ -42,13 +44,20 @@ class LayerStore:
 
     Args:
         root: The directory.
-        below: Asked for what is not here; only read.
+        below: Asked for what is not here.
+        read_only: Whether not even uses are noted.
     """
 
-    def __init__(self, root: Path, *, below: LayerStore | None = None) -> None:
+    def __init__(self, root: Path, *, below: LayerStore | None = None, read_only: bool = False) -> None:
         self._root = root
         self._below = below
+        self._read_only = read_only
         self._blobs = BlobStore(root)
+
+    @classmethod
+    def of(cls, cache: CacheDirectory) -> LayerStore:
+        """The store of a cache directory."""
+        return cls(cache.layers, below=cls(cache.below.layers, read_only=True) if cache.below else None)
 
     def blob_path(self, facts: LayerFacts) -> Path:
         """The file that holds a layer's blob."""
@@ -62,7 +71,8 @@ class LayerStore:
             facts = LayerFacts(Digest(stored.digest), stored.size, Digest(stored.diff_id), stored.tar_size)
             path = self._blobs.path(facts.digest)
             # Marked before it is looked at: what is there then, stays.
-            present = mark_used(self._root, self._facts_path(key), path) and path.stat().st_size == facts.size
+            marked = self._read_only or mark_used(self._root, self._facts_path(key), path)
+            present = marked and path.stat().st_size == facts.size
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, InvalidInputError):
             present = False
         if present:
