@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from docker_envs.builder.activate import ENTRYPOINT, PlannedActivation, plan_activation
 from docker_envs.builder.base_system import check_library, find_library, required_glibc
+from docker_envs.builder.cache import CacheDirectory, open_cache
 from docker_envs.builder.configure import add_layers, annotate, configure, environment_variables, timestamp_text
 from docker_envs.builder.deliver import Delivery
 from docker_envs.builder.layer_store import LayerStore
@@ -26,6 +26,7 @@ from docker_envs.planner.plan import Plan, make_plan
 from docker_envs.report import SILENT, Reporter
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
@@ -128,17 +129,24 @@ def build_platforms(requests: Sequence[BuildRequest], *, reporter: Reporter = SI
     first = requests[0]
     delivery = Delivery(first.destinations, Transports(first.connection, reporter=reporter), access=first.access)
     delivery.check()
+    with open_cache(first.cache, read_only=first.cache_read_only, reporter=reporter) as cache:
+        named, results = _build_all(requests, cache, delivery, reporter)
+        delivery.deliver(named)
+    return PlatformsResult(named, results, time.monotonic() - start)
+
+
+def _build_all(
+    requests: Sequence[BuildRequest], cache: CacheDirectory, delivery: Delivery, reporter: Reporter
+) -> tuple[NamedImage, tuple[BuildResult, ...]]:
     # What cannot be built for one platform is known before anything is made or sent for another.
-    prepared = [_timed(_prepare, request, delivery, reporter) for request in requests]
+    prepared = [_timed(_prepare, request, cache, delivery, reporter) for request in requests]
     results = []
     for request, (each, before) in zip(requests, prepared, strict=True):
-        (image, findings), seconds = _timed(_make, request, each, delivery, reporter)
+        (image, findings), seconds = _timed(_make, request, each, cache, delivery, reporter)
         base_layers = len(each.base.layers)
         results.append(BuildResult(image, each.plan, before + seconds, each.activation, findings, base_layers))
     image, *variants = (result.image for result in results)
-    named = NamedImage(image, first.destinations.names, tuple(variants))
-    delivery.deliver(named)
-    return PlatformsResult(named, tuple(results), time.monotonic() - start)
+    return NamedImage(image, requests[0].destinations.names, tuple(variants)), tuple(results)
 
 
 def _timed(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, float]:
@@ -153,15 +161,15 @@ def plan_only(request: BuildRequest, *, reporter: Reporter = SILENT) -> Prepared
         DockerEnvsError: As `build` does.
     """
     delivery = Delivery(request.destinations, Transports(request.connection, reporter=reporter), access=request.access)
-    return _prepare(request, delivery, reporter)
+    with open_cache(request.cache, read_only=request.cache_read_only, reporter=reporter) as cache:
+        return _prepare(request, cache, delivery, reporter)
 
 
-def _prepare(request: BuildRequest, delivery: Delivery, reporter: Reporter) -> Prepared:
+def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, reporter: Reporter) -> Prepared:
     options = request.link_options
     base = scratch(request.platform) if request.base is None else delivery.base(request.base, request.platform)
-    packages, archives = read_packages(
-        resolve(request, reporter), cache=request.cache / "packages", open_url=delivery.open_url, reporter=reporter
-    )
+    lock = resolve(request, cache.repodata, reporter)
+    packages, archives = read_packages(lock, cache=cache, open_url=delivery.open_url, reporter=reporter)
     budget = request.max_layers - len(base.layers) - (request.extra is not None)
     plan = make_plan(packages, options=options, budget=budget, compression=request.compression)
     _check_scripts(request, plan)
@@ -210,13 +218,13 @@ def _check_base(request: BuildRequest, base: Image, packages: Sequence[PackageMe
 
 
 def _make(
-    request: BuildRequest, prepared: Prepared, delivery: Delivery, reporter: Reporter
+    request: BuildRequest, prepared: Prepared, cache: CacheDirectory, delivery: Delivery, reporter: Reporter
 ) -> tuple[Image, tuple[Finding, ...]]:
     if request.declaration is None:
         return configure(prepared.base, request.container, env={}), ()
     with ThreadPoolExecutor(cores()) as executor:
         maker = LayerMaker(
-            LayerStore(request.cache / "layers"),
+            LayerStore.of(cache),
             prepared.archives,
             compression=request.compression,
             executor=executor,
@@ -237,13 +245,9 @@ def _attention(plan: Plan) -> set[str]:
 
 
 def _make_layers(plan: Plan, maker: LayerMaker, delivery: Delivery, *, uploads: int) -> list[Layer]:
-    # Uploads wait for the network, so they get threads of their own while no more layers are made at once than there
-    # are cores.
-    making = threading.Semaphore(cores())
-
+    # Uploads wait for the network, so they get threads of their own.
     def make(planned: PlannedLayer, cancelled: threading.Event) -> Layer:
-        with making:
-            layer = maker.layer(planned, cancelled)
+        layer = maker.layer(planned, cancelled)
         delivery.begin(layer, cancelled)
         return layer
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from docker_envs.builder.cache import exclusive, mark_used
 from docker_envs.builder.parallel import checked
 from docker_envs.digest import Digest
 from docker_envs.errors import DigestMismatchError, NotFoundError, SizeMismatchError, VerificationError, redact
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from docker_envs.builder.cache import CacheDirectory
     from docker_envs.environments.conda.package import CondaPackage
     from docker_envs.report import Reporter
     from docker_envs.streams import ByteSource
@@ -39,12 +40,12 @@ class PackageFetcher:
     """Fetches package archives, from several threads at once.
 
     Args:
-        cache: Directory of the archives that were downloaded.
+        cache: Holds the archives that were downloaded.
         open_url: Opens an http(s) URL.
         reporter: Hears about downloads.
     """
 
-    def __init__(self, cache: Path, *, open_url: Callable[[str], ByteSource], reporter: Reporter) -> None:
+    def __init__(self, cache: CacheDirectory, *, open_url: Callable[[str], ByteSource], reporter: Reporter) -> None:
         self._cache = cache
         self._open_url = open_url
         self._reporter = reporter
@@ -68,14 +69,21 @@ class PackageFetcher:
         if checksum is None:
             # Without a digest, nothing proves that what was fetched before is still what the address means.
             checksum = f"url-{hashlib.sha256(package.url.encode()).hexdigest()}"
-            shutil.rmtree(self._cache / checksum, ignore_errors=True)
-        path = self._cache / checksum / package.file_name
-        if path.is_file():
-            try:
-                return self._verify(package, path, cancelled)
-            except VerificationError as error:
-                self._reporter.warning(f"the cache is damaged, so this is fetched again: {error}")
-        return self._download(package, path, cancelled)
+        path = self._cache.packages / checksum / package.file_name
+        with exclusive(self._cache.locks / f"{checksum}.lock", cancelled):
+            found = None if checksum.startswith("url-") else self._find(package, path, cancelled)
+            return found or self._download(package, path, cancelled)
+
+    def _find(self, package: CondaPackage, path: Path, cancelled: threading.Event) -> FetchedPackage | None:
+        found = path if mark_used(self._cache.packages, path) else None
+        if found is None and self._cache.below is not None:
+            below = self._cache.below.packages / path.relative_to(self._cache.packages)
+            found = below if below.is_file() else None
+        try:
+            return None if found is None else self._verify(package, found, cancelled)
+        except VerificationError as error:
+            self._reporter.warning(f"the cache is damaged, so this is fetched again: {error}")
+            return None
 
     def _verify(self, package: CondaPackage, path: Path, cancelled: threading.Event) -> FetchedPackage:
         if not path.is_file():
@@ -88,7 +96,7 @@ class PackageFetcher:
 
     def _download(self, package: CondaPackage, path: Path, cancelled: threading.Event) -> FetchedPackage:
         task = self._reporter.start("download", package.display_name, package.size)
-        with self._open_url(package.url) as stream, atomic_file(path) as file:
+        with self._open_url(package.url) as stream, atomic_file(path, incoming=self._cache.incoming_packages) as file:
             check = _Check(package)
             for chunk in checked(iter(lambda: stream.read(CHUNK_SIZE), b""), cancelled):
                 check.update(chunk)

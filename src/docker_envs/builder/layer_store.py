@@ -1,7 +1,7 @@
 """The local store of layers: what was made once for a key is never made again.
 
 Blobs lie under their digest, the facts of a layer under its key; the facts are written after the blob, by rename, so
-whoever reads them finds the blob. All of it may be deleted at any time.
+whoever reads them finds the blob. All of it may be deleted while nobody builds.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from docker_envs.archive.layer_writer import LayerFacts
+from docker_envs.builder.cache import exclusive, mark_used
 from docker_envs.digest import Digest
 from docker_envs.environments.conda.linking.findings import Finding
 from docker_envs.errors import InvalidInputError
@@ -18,49 +19,87 @@ from docker_envs.fields import canonical_json
 from docker_envs.transports.blobs import BlobStore, atomic_file
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import BinaryIO
 
+    from docker_envs.builder.cache import CacheDirectory
 
-class _StoredFacts(msgspec.Struct):
+
+class StoredFacts(msgspec.Struct):
+    """What is kept under a key, beside the blob."""
+
     digest: str
     size: int
     diff_id: str
     tar_size: int
     findings: list[Finding] = []
+    title: str = ""
 
 
 class LayerStore:
-    """Layers by key below a directory; safe for many processes at once."""
+    """Layers by key below a directory; safe for many processes at once.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: The directory.
+        below: Asked for what is not here.
+        read_only: Whether not even uses are noted.
+    """
+
+    def __init__(self, root: Path, *, below: LayerStore | None = None, read_only: bool = False) -> None:
         self._root = root
+        self._below = below
+        self._read_only = read_only
         self._blobs = BlobStore(root)
+
+    @classmethod
+    def of(cls, cache: CacheDirectory) -> LayerStore:
+        """The store of a cache directory."""
+        return cls(cache.layers, below=cls(cache.below.layers, read_only=True) if cache.below else None)
 
     def blob_path(self, facts: LayerFacts) -> Path:
         """The file that holds a layer's blob."""
-        return self._blobs.path(facts.digest)
+        path = self._blobs.path(facts.digest)
+        return path if self._below is None or path.exists() else self._below.blob_path(facts)
 
     def get(self, key: Digest) -> LayerFacts | None:
         """The facts of a layer that is here, whole; None otherwise."""
         try:
-            stored = msgspec.json.decode(self._facts_path(key).read_bytes(), type=_StoredFacts)
+            stored = self._stored(key)
             facts = LayerFacts(Digest(stored.digest), stored.size, Digest(stored.diff_id), stored.tar_size)
-            present = self.blob_path(facts).stat().st_size == facts.size
+            path = self._blobs.path(facts.digest)
+            # Marked before it is looked at: what is there then, stays.
+            marked = self._read_only or mark_used(self._root, self._facts_path(key), path)
+            present = marked and path.stat().st_size == facts.size
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, InvalidInputError):
-            return None
-        return facts if present else None
+            present = False
+        if present:
+            return facts
+        return None if self._below is None else self._below.get(key)
+
+    def _stored(self, key: Digest) -> StoredFacts:
+        return msgspec.json.decode(self._facts_path(key).read_bytes(), type=StoredFacts)
+
+    def locked(self, key: Digest, cancelled: threading.Event) -> AbstractContextManager[None]:
+        """Be the only one who makes a layer; see `exclusive`."""
+        return exclusive(self._root / "locks" / f"{key.hex}.lock", cancelled)
 
     def findings(self, key: Digest) -> list[Finding]:
         """What was found in the files of a layer when it was made; empty for one that is not here."""
         try:
-            return msgspec.json.decode(self._facts_path(key).read_bytes(), type=_StoredFacts).findings
+            return self._stored(key).findings
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            return []
+            return [] if self._below is None else self._below.findings(key)
 
     def make(
-        self, key: Digest, write: Callable[[BinaryIO], LayerFacts], *, findings: Sequence[Finding] = ()
+        self,
+        key: Digest,
+        write: Callable[[BinaryIO], LayerFacts],
+        *,
+        findings: Sequence[Finding] = (),
+        title: str = "",
     ) -> LayerFacts:
         """Keep the layer that `write` writes.
 
@@ -68,6 +107,7 @@ class LayerStore:
             key: Names it.
             write: Writes it to the file given.
             findings: Kept with it, as they are after `write`.
+            title: What it holds, for people.
 
         Raises:
             StorageError: It cannot be written; nothing is kept.
@@ -79,8 +119,9 @@ class LayerStore:
             "diff_id": str(facts.diff_id),
             "tar_size": facts.tar_size,
             "findings": msgspec.to_builtins(findings),
+            "title": title,
         }
-        with atomic_file(self._facts_path(key)) as file:
+        with atomic_file(self._facts_path(key), incoming=self._blobs.incoming) as file:
             file.write(canonical_json(document))
         return facts
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.compression import Compression, CompressionSetting
 from docker_envs.archive.layer_writer import write_layer
-from docker_envs.builder.parallel import checked
+from docker_envs.builder.parallel import checked, cores
 from docker_envs.environments.conda.linking.link import iter_linked_entries
 from docker_envs.environments.conda.package_archive import PackageArchive
 from docker_envs.oci import media_types
@@ -14,7 +15,6 @@ from docker_envs.oci.descriptor import Descriptor
 from docker_envs.oci.layer import Layer, file_layer
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterable, Iterator, Mapping
     from concurrent.futures import Executor
     from pathlib import Path
@@ -59,9 +59,13 @@ class LayerMaker:
         self._compression = compression
         self._executor = executor
         self._reporter = reporter
+        # Who waits for another builder or for the network leaves the cores to others.
+        self._making = threading.Semaphore(cores())
 
     def layer(self, planned: PlannedLayer, cancelled: threading.Event) -> Layer:
-        """The layer, from the store when it is there.
+        """The layer, from the store when it is there; of several builders that want to make it, one does.
+
+        No more are made at once than there are cores.
 
         Raises:
             FormatError: A package is damaged.
@@ -70,17 +74,22 @@ class LayerMaker:
         """
         facts = self._store.get(planned.key)
         if facts is None:
-            task = self._reporter.start("build", planned.title, planned.size)
-            findings: list[Finding] = []
-            facts = self._store.make(
-                planned.key,
-                lambda file: self._pack(
-                    checked(self._entries(planned, task, findings), cancelled), file, planned.title
-                ),
-                findings=findings,
-            )
-            task.finish()
+            with self._store.locked(planned.key, cancelled):
+                # Another builder may have made it meanwhile.
+                facts = self._store.get(planned.key) or self._make(planned, cancelled)
         return self._layer(facts)
+
+    def _make(self, planned: PlannedLayer, cancelled: threading.Event) -> LayerFacts:
+        findings: list[Finding] = []
+
+        def write(file: BinaryIO) -> LayerFacts:
+            return self._pack(checked(self._entries(planned, task, findings), cancelled), file, planned.title)
+
+        with self._making:
+            task = self._reporter.start("build", planned.title, planned.size)
+            facts = self._store.make(planned.key, write, findings=findings, title=planned.title)
+            task.finish()
+        return facts
 
     def findings(self, planned: PlannedLayer) -> list[Finding]:
         """What was found in the files of a layer that was made."""

@@ -62,3 +62,13 @@ def checked(items: Iterable[Item], cancelled: threading.Event) -> Iterator[Item]
         if cancelled.is_set():
             raise Cancelled
         yield item
+
+
+def pause(cancelled: threading.Event, seconds: float) -> None:
+    """Wait, until the work is given up.
+
+    Raises:
+        Cancelled: It was.
+    """
+    if cancelled.wait(seconds):
+        raise Cancelled

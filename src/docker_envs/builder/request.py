@@ -89,6 +89,7 @@ class BuildRequest:
         declaration: The environment; None only renames or copies the base.
         platform: What the image runs on.
         cache: Directory for packages, repodata and layers.
+        cache_read_only: Whether nothing is written there; the image's new layers can be opened until the build ends.
         prefix: Absolute path of the environment in the image.
         virtual_packages: Overrides of what the target offers.
         container: What a container runs.
@@ -127,6 +128,7 @@ class BuildRequest:
     extra: PrefixImport | None = None
     strict: bool = False
     force: bool = False
+    cache_read_only: bool = False
 
     @property
     def link_options(self) -> LinkOptions:

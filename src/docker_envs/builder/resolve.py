@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from docker_envs.builder.cache import CacheDirectory
     from docker_envs.builder.request import BuildRequest
     from docker_envs.environments.conda.package import CondaPackage
     from docker_envs.streams import ByteSource
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
 _DOWNLOADS = 8
 
 
-def resolve(request: BuildRequest, reporter: Reporter) -> tuple[CondaPackage, ...]:
+def resolve(request: BuildRequest, repodata: Path, reporter: Reporter) -> tuple[CondaPackage, ...]:
     """The packages of an environment: those of a lock, or those that the solver chooses.
+
+    Args:
+        request: Says what is wanted.
+        repodata: Directory where indexes of channels are kept.
+        reporter: Hears about the solve.
 
     Raises:
         InvalidInputError: A match spec or channel is malformed, or a package is for another platform.
@@ -50,7 +56,7 @@ def resolve(request: BuildRequest, reporter: Reporter) -> tuple[CondaPackage, ..
         declaration.specs,
         platform=request.platform,
         virtual_packages=virtual_packages(request.platform, (*declaration.virtual_packages, *request.virtual_packages)),
-        cache=request.cache / "repodata",
+        cache=repodata,
         settings=declaration.settings,
         access=request.access,
     )
@@ -69,7 +75,7 @@ def _check_subdirs(packages: Sequence[CondaPackage], wanted: str, source: str) -
 
 
 def read_packages(
-    lock: Sequence[CondaPackage], *, cache: Path, open_url: Callable[[str], ByteSource], reporter: Reporter
+    lock: Sequence[CondaPackage], *, cache: CacheDirectory, open_url: Callable[[str], ByteSource], reporter: Reporter
 ) -> tuple[list[PlannedPackage], dict[str, Path]]:
     """Fetch and verify all packages, and read their metadata.
 

@@ -67,6 +67,7 @@ def build_command(
     ca_file: CaFile = None,
     auth_file: AuthFile = None,
     cache_dir: opt.CacheDir = None,
+    cache_read_only: opt.CacheReadOnly = False,
     strict: opt.Strict = False,
     force: opt.Force = False,
     dry_run: opt.DryRun = False,
@@ -125,6 +126,7 @@ def build_command(
         extra=declared.prefix if add_unowned else None,
         strict=strict,
         force=force,
+        cache_read_only=cache_read_only,
     )
     if not dry_run:
         _check_destinations(first.destinations)

@@ -139,6 +139,15 @@ Push = Annotated[
 ]
 Load = Annotated[bool, typer.Option("--load", help="Into the local engine.", rich_help_panel=_OUTPUT)]
 CacheDir = Annotated[Path | None, typer.Option(help="Where packages and layers are kept.", rich_help_panel=_BEHAVIOUR)]
+CacheReadOnly = Annotated[
+    bool,
+    typer.Option(
+        "--cache-read-only",
+        envvar="DOCKER_ENVS_CACHE_READ_ONLY",
+        help="Use what is kept, and keep nothing.",
+        rich_help_panel=_BEHAVIOUR,
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the layers that would be made.", rich_help_panel=_BEHAVIOUR)
 ]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 from docker_envs.digest import VerifyingReader
 from docker_envs.errors import StorageError
 from docker_envs.streams import copy_stream
+from docker_envs.transports.locks import acquire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,35 +46,73 @@ def storage_errors(action: str, path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path, *, mode: int | None = None, durable: bool = True) -> Iterator[BinaryIO]:
+def temporary_file(directory: Path, *, prefix: str = "") -> Iterator[tuple[BinaryIO, Path]]:
+    """A new file in a directory, which is made; to be renamed inside the block, and removed if the block fails.
+
+    It is locked as long as the block lasts, so `remove_abandoned` knows it from that of a writer that died.
+
+    Yields:
+        The file, open for writing and reading, and its name.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    handle, path = _locked_file(directory, prefix)
+    with os.fdopen(handle, "w+b") as file:
+        try:
+            yield cast("BinaryIO", file), path
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _locked_file(directory: Path, prefix: str) -> tuple[int, Path]:
+    while True:
+        handle, name = tempfile.mkstemp(dir=directory, prefix=prefix, suffix=".part")
+        try:
+            acquire(handle)
+            # Before it was locked, it looked abandoned.
+            if os.fstat(handle).st_nlink:
+                return handle, Path(name)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def atomic_file(
+    path: Path, *, mode: int | None = None, durable: bool = True, incoming: Path | None = None
+) -> Iterator[BinaryIO]:
     """A new file that appears at `path` only when the block ends well; nothing is left otherwise.
 
     Args:
         path: Its place.
         mode: Its permission bits; by default what the umask leaves.
         durable: Wait until it is on the disk, so that it outlives a crash of the machine.
+        incoming: Directory of the same file system for the temporary file; by default that of `path`.
 
     Yields:
-        The file, open for writing and reading, under a temporary name in the same directory.
+        The file, open for writing and reading, under a temporary name.
 
     Raises:
         StorageError: The file cannot be written.
     """
     with storage_errors("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "w+b") as file:
-                yield cast("BinaryIO", file)
-                file.flush()
-                os.fchmod(file.fileno(), 0o666 & ~_umask() if mode is None else mode)
-                if durable:
-                    os.fsync(file.fileno())
+        with temporary_file(incoming or path.parent, prefix=f".{path.name[:40]}.") as (file, temporary):
+            yield file
+            _finish(file, 0o666 & ~_umask() if mode is None else mode, durable=durable)
             temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+
+
+def _finish(file: BinaryIO, mode: int, *, durable: bool) -> None:
+    file.flush()
+    os.fchmod(file.fileno(), mode)
+    if durable:
+        os.fsync(file.fileno())
 
 
 def _umask() -> int:
@@ -90,12 +129,13 @@ class BlobStore:
     """Blobs by digest below a directory, laid out as in an OCI image layout: `blobs/sha256/<hex>`.
 
     Args:
-        root: The directory.
+        root: The directory; what is being written is in its `incoming`.
         durable: Whether what is kept shall outlive a crash of the machine; not so for a temporary directory.
     """
 
     def __init__(self, root: Path, *, durable: bool = True) -> None:
         self.root = root
+        self.incoming = root / "incoming"
         self._durable = durable
 
     def path(self, digest: Digest) -> Path:
@@ -140,22 +180,13 @@ class BlobStore:
         Raises:
             StorageError: The blob cannot be written; nothing is kept.
         """
-        incoming = self.root / "incoming"
-        with storage_errors("write", incoming / "blob"):
-            incoming.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=incoming, suffix=".part")
-            temporary = Path(name)
-            try:
-                with os.fdopen(handle, "w+b") as file:
-                    facts = write(cast("BinaryIO", file))
-                    file.flush()
-                    if self._durable:
-                        os.fsync(file.fileno())
-                path = self.path(digest(facts))
-                path.parent.mkdir(parents=True, exist_ok=True)
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+        with (
+            storage_errors("write", self.incoming / "blob"),
+            temporary_file(self.incoming) as (file, temporary),
+        ):
+            facts = write(file)
+            _finish(file, 0o644, durable=self._durable)
+            path = self.path(digest(facts))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.replace(path)
         return facts

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from docker_envs.builder.cache import CacheDirectory
 from docker_envs.builder.fetching import PackageFetcher
 from docker_envs.builder.parallel import Cancelled
 from docker_envs.environments.conda.package import CondaPackage
@@ -57,7 +58,7 @@ def server() -> Iterator[Channel]:
 @pytest.fixture
 def fetcher(tmp_path: Path) -> PackageFetcher:
     http = HttpClient(rule=RetryRule(attempts=3, sleep=lambda _: None))
-    return PackageFetcher(tmp_path / "cache", open_url=partial(open_download, http), reporter=SILENT)
+    return PackageFetcher(CacheDirectory(tmp_path), open_url=partial(open_download, http), reporter=SILENT)
 
 
 def package(server: Channel, **facts: object) -> CondaPackage:
@@ -75,7 +76,7 @@ def fetch(fetcher: PackageFetcher, package: CondaPackage) -> Path:
 
 def kept(tmp_path: Path) -> list[str]:
     return sorted(
-        path.relative_to(tmp_path / "cache").as_posix() for path in tmp_path.rglob("cache/**/*") if path.is_file()
+        path.relative_to(tmp_path / "packages").as_posix() for path in tmp_path.rglob("packages/**/*") if path.is_file()
     )
 
 
@@ -202,6 +203,6 @@ def test_giving_up_leaves_nothing(fetcher: PackageFetcher, server: Channel, tmp_
 
 
 def test_a_cache_that_cannot_be_written(fetcher: PackageFetcher, server: Channel, tmp_path: Path) -> None:
-    (tmp_path / "cache").write_text("a file")
+    (tmp_path / "packages").write_text("a file")
     with pytest.raises(StorageError, match="cannot write"):
         fetch(fetcher, package(server))

@@ -32,6 +32,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[byte
     write_layout(tmp_path / "both", [NamedImage(IMAGE, (Reference.parse("x:1"),), (ARM,))])
     (tmp_path / "one/blobs/sha256" / ("0" * 64)).write_bytes(b"of nobody")
     (tmp_path / "file").touch()
+    (tmp_path / "cache/layers/blobs/sha256").mkdir(parents=True)
+    (tmp_path / "cache/layers/blobs/sha256/0123456789abcdef").write_bytes(b"damaged")
     return runner(monkeypatch, capfdbinary)
 
 
@@ -60,12 +62,16 @@ def shape(value: Any, like: Any) -> Any:
         ("copy", 0, ["oci:both", "oci:copy:1"]),
         ("append", 0, ["oci:one", "--path", "file:/file", "-t", "oci:more:1"]),
         ("layout gc", 0, ["one"]),
+        ("cache du", 0, ["--cache-dir", "cache"]),
+        ("cache ls", 0, ["--cache-dir", "cache"]),
+        ("cache prune", 0, ["--max-size", "0", "--cache-dir", "cache"]),
+        ("cache verify", 0, ["--repair", "--cache-dir", "cache"]),
     ],
 )
 def test_json_has_the_documented_fields(run: Run, command: str, block: int, arguments: list[str]) -> None:
     expected = documented(command)[block]
     found = json.loads(run(*command.split(), *arguments, "--json").text)
-    if command == "ls":
+    if command in ("ls", "cache ls"):
         (found,) = found
     assert shape(found, expected) == shape(expected, expected)
     assert list(found) == list(expected)
@@ -78,7 +84,8 @@ def test_changes_print_what_append_prints(run: Run, change: list[str]) -> None:
 
 
 def test_every_block_has_its_case() -> None:
-    names = re.findall(r"^## `docker-envs ([a-z]+(?: gc)?)", COMMANDS, re.MULTILINE)
+    names = re.findall(r"^## `docker-envs ([a-z]+(?: [a-z]+)?)", COMMANDS, re.MULTILINE)
     blocks = {name: len(documented(name)) for name in names}
     expected = {"build": 1, "inspect": 2, "ls": 1, "validate": 1, "copy": 1, "append": 1, "layout gc": 1}
+    expected |= {"cache du": 1, "cache ls": 1, "cache prune": 1, "cache verify": 1}
     assert {name: count for name, count in blocks.items() if count} == expected

@@ -157,6 +157,7 @@ def test_the_options_of_connections_are_documented_once() -> None:
     # The sentence that says which commands lack which.
     lacking = {name: COMMON.keys() - options(command).keys() for name, command in LOADED.items()}
     assert {name: missing for name, missing in lacking.items() if missing} == {
+        **{name: set(COMMON) for name in LOADED if name.startswith("cache ")},
         "layout gc": set(COMMON),
         "login": {"quiet"},
         "logout": set(COMMON) - {"auth_file"},
@@ -170,8 +171,8 @@ def test_the_program_has_its_own_options() -> None:
 
 
 def test_commands_are_documented_in_the_order_of_the_help() -> None:
-    assert re.findall(r"^## `docker-envs ([a-z]+(?: gc)?)", COMMANDS, re.MULTILINE) == list(LOADED)
-    assert re.findall(r"\[`([a-z]+(?: gc)?)`\]\(#docker-envs-", COMMANDS.partition("\n## ")[0]) == list(LOADED)
+    assert re.findall(r"^## `docker-envs ([a-z]+(?: [a-z]+)?)", COMMANDS, re.MULTILINE) == list(LOADED)
+    assert re.findall(r"\[`([a-z]+(?: [a-z]+)?)`\]\(#docker-envs-", COMMANDS.partition("\n## ")[0]) == list(LOADED)
 
 
 @pytest.mark.parametrize("name", VERBS)
