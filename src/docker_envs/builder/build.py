@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from docker_envs.builder.request import BuildRequest
     from docker_envs.environments.conda.metadata import PackageMetadata
     from docker_envs.oci.layer import Layer
-    from docker_envs.planner.plan import PlannedLayer
+    from docker_envs.planner.plan import PlannedLayer, PlannedPackage
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -171,8 +171,10 @@ def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, r
     lock = resolve(request, cache.repodata, reporter)
     packages, archives = read_packages(lock, cache=cache, open_url=delivery.open_url, reporter=reporter)
     budget = request.max_layers - len(base.layers) - (request.extra is not None)
-    plan = make_plan(packages, options=options, budget=budget, compression=request.compression)
+    plan = _plan(request, packages, budget)
     _check_scripts(request, plan)
+    for group in _unused_groups(request, plan):
+        reporter.warning(f"no package is in the group `{group}`")
     _check_base(request, base, [package.metadata for package in packages], reporter)
     variables = request.declaration.variables if request.declaration is not None else {}
     env = environment_variables(base.config.env, prefix=options.prefix, variables=variables)
@@ -184,8 +186,23 @@ def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, r
         reporter.warning("the entrypoint needs `/bin/sh`, which `scratch` does not have")
     if activation.entrypoint and len(plan.layers) == budget:
         # The entrypoint is a layer as well; what activates the environment does not depend on how packages are grouped.
-        plan = make_plan(packages, options=options, budget=budget - 1, compression=request.compression)
+        plan = _plan(request, packages, budget - 1)
     return Prepared(base, plan, archives, env, activation)
+
+
+def _plan(request: BuildRequest, packages: Sequence[PlannedPackage], budget: int) -> Plan:
+    return make_plan(
+        packages,
+        options=request.link_options,
+        budget=budget,
+        compression=request.compression,
+        grouping=request.grouping,
+    )
+
+
+def _unused_groups(request: BuildRequest, plan: Plan) -> list[str]:
+    used = {layer.group.group for layer in plan.layers}
+    return [group.name for group in request.grouping.groups if group.name not in used]
 
 
 def _check_scripts(request: BuildRequest, plan: Plan) -> None:

@@ -12,7 +12,7 @@ from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.images.transports import Connection
-from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
+from docker_envs.planner.layering import DEFAULT_MAX_LAYERS, Grouping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,6 +95,7 @@ class BuildRequest:
         container: What a container runs.
         compression: Of new layers.
         max_layers: Layers of the image, those of the base included.
+        grouping: How packages are distributed over them.
         epoch: Time of creation in seconds since 1970 UTC; None takes it from the newest package.
         destinations: Where the image goes.
         connection: How registries are reached.
@@ -117,6 +118,7 @@ class BuildRequest:
     container: ContainerSettings = field(default_factory=ContainerSettings)
     compression: CompressionSetting = field(default_factory=CompressionSetting)
     max_layers: int = DEFAULT_MAX_LAYERS
+    grouping: Grouping = field(default_factory=Grouping)
     epoch: int | None = None
     destinations: Destinations = field(default_factory=Destinations)
     connection: Connection = field(default_factory=Connection)

@@ -12,6 +12,7 @@ from docker_envs.cli import build_options as opt
 from docker_envs.cli import build_output, options
 from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, connection
 from docker_envs.cli.declared import Declared
+from docker_envs.cli.plan import print_plans
 from docker_envs.cli.progress import reporter_for
 from docker_envs.environments.base import DEFAULT_PREFIX
 from docker_envs.environments.conda.declarations.conda_lock import DEFAULT_CATEGORY
@@ -57,6 +58,8 @@ def build_command(
     env: opt.Env = None,
     label: opt.Label = None,
     max_layers: opt.MaxLayers = DEFAULT_MAX_LAYERS,
+    layers: opt.Layers = "auto",
+    group: opt.Group = None,
     compression: opt.Compressed = "gzip",
     output: opt.Output = None,
     oci: opt.Oci = None,
@@ -88,10 +91,6 @@ def build_command(
         prefix=options.installed_prefix(prefix_from, name),
         priority=ChannelPriority.parse(channel_priority) if channel_priority else None,
     )
-    if add_unowned and declared.prefix is None:
-        raise InvalidInputError(
-            "`--add-unowned` needs an installed environment", hint="name it with `--prefix-from` or `--name`"
-        )
     first = BuildRequest(
         base=parse_base(base),
         declaration=declared.declaration(targets[0]),
@@ -109,6 +108,7 @@ def build_command(
         ),
         compression=CompressionSetting.parse(compression),
         max_layers=max_layers,
+        grouping=options.parse_grouping(layers, group or ()),
         epoch=source_date_epoch(),
         destinations=Destinations(
             names=tuple(Reference.parse(text) for text in image or ()),
@@ -123,7 +123,7 @@ def build_command(
         keep_setuid=keep_setuid,
         activation=options.parse_choice(activation, ActivationMode, "--activation"),
         access=ChannelAccess(offline=offline, mirrors=options.parse_mirrors(mirror or ())),
-        extra=declared.prefix if add_unowned else None,
+        extra=declared.unowned(wanted=add_unowned),
         strict=strict,
         force=force,
         cache_read_only=cache_read_only,
@@ -137,18 +137,16 @@ def build_command(
 
 
 def _run(requests: list[BuildRequest], *, dry_run: bool, as_json: bool, quiet: bool) -> None:
-    from docker_envs.builder.build import build_platforms, plan_only
+    from docker_envs.builder.build import build_platforms
 
-    with reporter_for(quiet=quiet or dry_run) as reporter:
-        if dry_run:
-            prepared = [plan_only(request, reporter=reporter) for request in requests]
-        else:
-            result = build_platforms(requests, reporter=reporter)
+    if dry_run:
+        print_plans(requests, explain=False, as_json=as_json, quiet=True)
+        return
+    with reporter_for(quiet=quiet) as reporter:
+        result = build_platforms(requests, reporter=reporter)
     # Standard output may be where the image went.
     out = sys.stderr if requests[0].destinations.archive == STREAM else sys.stdout
-    if dry_run:
-        print(build_output.plans_json(prepared) if as_json else build_output.plans_text(prepared))
-    elif as_json:
+    if as_json:
         print(build_output.result_json(result, requests[0]), file=out)
     else:
         digest = result.named.descriptor.digest

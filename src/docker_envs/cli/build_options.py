@@ -1,4 +1,4 @@
-"""The options of `docker-envs build`, one type each, so that its signature reads like a list."""
+"""The options of `docker-envs build` and `plan`, one type each, so that signatures read like a list."""
 
 from __future__ import annotations
 
@@ -119,6 +119,15 @@ Label = Annotated[
     list[str] | None, typer.Option("--label", "-l", metavar="NAME=VALUE", help="Label.", rich_help_panel=_IMAGE)
 ]
 MaxLayers = Annotated[int, typer.Option(min=1, help="Layers, the base's included.", rich_help_panel=_IMAGE)]
+Layers = Annotated[
+    str, typer.Option(help="auto, per-package or one: how packages are distributed.", rich_help_panel=_IMAGE)
+]
+Group = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=PATTERN,…", help="Packages that share a layer; may be repeated.", rich_help_panel=_IMAGE
+    ),
+]
 Compressed = Annotated[
     str, typer.Option("--compression", help="gzip, zstd or none; with a level as gzip:6.", rich_help_panel=_IMAGE)
 ]
@@ -150,6 +159,9 @@ CacheReadOnly = Annotated[
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the layers that would be made.", rich_help_panel=_BEHAVIOUR)
+]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="All packages of each layer, its key, and why.", rich_help_panel=_BEHAVIOUR)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=_BEHAVIOUR)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the digest only.", rich_help_panel=_BEHAVIOUR)]

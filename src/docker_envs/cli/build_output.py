@@ -1,4 +1,4 @@
-"""What `docker-envs build` prints: results and plans, as text and as JSON."""
+"""What `docker-envs build` prints, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from docker_envs.cli.text import human_size
 from docker_envs.report import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from docker_envs.builder.build import BuildResult, PlatformsResult, Prepared
     from docker_envs.builder.request import BuildRequest, Destinations
 
@@ -97,12 +95,13 @@ def _image_json(result: BuildResult) -> dict[str, Any]:
             }
             for layer in image.layers
         ],
-        **_plan_facts(result),
+        **plan_facts(result),
         "findings": msgspec.to_builtins(result.findings),
     }
 
 
-def _plan_facts(result: BuildResult | Prepared) -> dict[str, Any]:
+def plan_facts(result: BuildResult | Prepared) -> dict[str, Any]:
+    """What is known of an image with its plan."""
     activation = result.activation.activation
     return {
         "clobbers": [
@@ -124,36 +123,4 @@ def _plan_facts(result: BuildResult | Prepared) -> dict[str, Any]:
                 for left in activation.unresolved
             ],
         },
-    }
-
-
-def plans_text(plans: Sequence[Prepared]) -> str:
-    """For each platform a line for each layer, bottom first."""
-    texts = [_plan_text(prepared) for prepared in plans]
-    titles = [f"{prepared.base.platform}\n" if len(plans) > 1 else "" for prepared in plans]
-    return "\n".join(f"{title}{text}" for title, text in zip(titles, texts, strict=True))
-
-
-def _plan_text(prepared: Prepared) -> str:
-    base = prepared.base.layers
-    noun = "base layer" if len(base) == 1 else "base layers"
-    size = human_size(sum(layer.size for layer in base))
-    lines = [f"{len(base):3}  {noun} ({size})"]
-    lines += [f"  +  {human_size(planned.size):>9}  {planned.title}" for planned in prepared.plan.layers]
-    return "\n".join(lines)
-
-
-def plans_json(plans: Sequence[Prepared]) -> str:
-    """The plan as one JSON object, or those of several platforms as its `platforms`; sizes in bytes."""
-    documents = [_plan_json(prepared) for prepared in plans]
-    return json.dumps(documents[0] if len(documents) == 1 else {"platforms": documents}, indent=2)
-
-
-def _plan_json(prepared: Prepared) -> dict[str, Any]:
-    return {
-        "platform": str(prepared.base.platform),
-        "base_layers": [{"digest": str(layer.digest), "size": layer.size} for layer in prepared.base.layers],
-        "layers": prepared.plan.to_json(),
-        **_plan_facts(prepared),
-        "findings": msgspec.to_builtins(prepared.plan.findings),
     }

@@ -59,3 +59,15 @@ class Declared:
         if self.priority is not None:
             declared = replace(declared, settings=replace(declared.settings, channel_priority=self.priority))
         return declared
+
+    def unowned(self, *, wanted: bool) -> PrefixImport | None:
+        """The installed environment whose files of no package are wanted.
+
+        Raises:
+            InvalidInputError: There is none.
+        """
+        if wanted and self.prefix is None:
+            raise InvalidInputError(
+                "`--add-unowned` needs an installed environment", hint="name it with `--prefix-from` or `--name`"
+            )
+        return self.prefix if wanted else None

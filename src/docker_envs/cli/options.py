@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from docker_envs.builder.host import parse_target_platform
 from docker_envs.errors import InvalidInputError
+from docker_envs.planner.layering import Grouping, Strategy, UserGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,6 +97,12 @@ def parse_mirrors(items: Iterable[str]) -> dict[str, list[str]]:
         for url, mirror in parse_pairs([item], "--mirror").items():
             mirrors.setdefault(url, []).append(mirror)
     return mirrors
+
+
+def parse_grouping(layers: str, groups: Iterable[str]) -> Grouping:
+    """How packages are distributed, from `--layers` and `--group`."""
+    strategy = parse_choice(layers, Strategy, "--layers")
+    return Grouping(strategy, tuple(UserGroup.parse(text) for text in groups))
 
 
 def installed_prefix(host_path: Path | None, name: str | None) -> PrefixImport | None:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from docker_envs.archive.compression import Compression
 from docker_envs.digest import Digest
 from docker_envs.environments.conda.linking.bytecode import choose_interpreter
 from docker_envs.environments.conda.linking.clobber import Clobber, find_case_conflicts, find_clobbers
@@ -15,7 +16,7 @@ from docker_envs.environments.conda.linking.link_plan import LinkOptions, LinkPl
 from docker_envs.environments.conda.linking.link_scripts import LinkScript, Verdict
 from docker_envs.environments.conda.linking.noarch import PythonInfo
 from docker_envs.fields import canonical_json
-from docker_envs.planner.layering import SizedPackage, group_packages
+from docker_envs.planner.layering import Grouping, PackageGroup, SizedPackage, group_packages
 from docker_envs.version import DIGEST_FORMAT
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from docker_envs.archive.compression import CompressionSetting
     from docker_envs.environments.conda.metadata import PackageMetadata
     from docker_envs.environments.conda.package import CondaPackage
+
+#: Size of a layer by the size of its files: of site-packages and libraries, at the default levels.
+_RATIOS = {Compression.GZIP: 0.30, Compression.ZSTD: 0.32, Compression.NONE: 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +55,32 @@ class PlannedLayer:
         links: How each of its packages is linked, in order.
         packages: The same packages, in the same order.
         key: Digest over everything that its bytes depend on.
+        group: Why they are together, or alone.
     """
 
     links: tuple[LinkPlan, ...]
     packages: tuple[PlannedPackage, ...]
     key: Digest
+    group: PackageGroup
 
     @property
     def size(self) -> int:
         """Bytes of all package archives together: how much work it is."""
         return sum(package.size for package in self.packages)
+
+    def estimated_size(self, compression: CompressionSetting) -> int:
+        """About how many bytes the layer will have, from what its files are said to have.
+
+        Archives are compressed better than layers, so a layer is hardly smaller.
+        """
+        ratio = _RATIOS[compression.kind]
+        total = 0
+        for link, package in zip(self.links, self.packages, strict=True):
+            omitted = set(link.omitted_paths())
+            files = {link.target(entry): entry.size_in_bytes or 0 for entry in link.metadata.paths}
+            installed = sum(size for path, size in files.items() if path not in omitted)
+            total += int(ratio * installed) if omitted else max(package.size, int(ratio * installed))
+        return total
 
     @property
     def title(self) -> str:
@@ -103,13 +123,20 @@ class Plan:
                 "key": str(layer.key),
                 "packages": [package.package.display_name for package in layer.packages],
                 "package_bytes": layer.size,
+                "reason": layer.group.reason.name.lower(),
+                "group": layer.group.group,
             }
             for layer in self.layers
         ]
 
 
 def make_plan(
-    packages: Sequence[PlannedPackage], *, options: LinkOptions, budget: int, compression: CompressionSetting
+    packages: Sequence[PlannedPackage],
+    *,
+    options: LinkOptions,
+    budget: int,
+    compression: CompressionSetting,
+    grouping: Grouping | None = None,
 ) -> Plan:
     """Plan the layers of an environment.
 
@@ -118,6 +145,7 @@ def make_plan(
         options: How they are linked; unless bytecode is asked for, the plan depends on nothing else.
         budget: Number of layers there may be.
         compression: Of the layers; part of their keys.
+        grouping: How packages are distributed; by default `auto`.
 
     Raises:
         BuildError: A package cannot be linked there, or there is nothing to compile with.
@@ -133,10 +161,11 @@ def make_plan(
     final = {link.metadata.name: replace(link, dropped=dropped.get(link.metadata.name, frozenset())) for link in links}
     by_name = {each.metadata.name: each for each in packages}
     layers = []
-    for names in group_packages([SizedPackage(each.metadata.name, each.size) for each in packages], budget=budget):
-        members = tuple(by_name[name] for name in names)
-        group = tuple(final[name] for name in names)
-        layers.append(PlannedLayer(group, members, layer_key(group, members, options=options, compression=compression)))
+    for group in group_packages([_sized(each) for each in packages], budget=budget, grouping=grouping):
+        members = tuple(by_name[name] for name in group.names)
+        linked = tuple(final[name] for name in group.names)
+        key = layer_key(linked, members, options=options, compression=compression)
+        layers.append(PlannedLayer(linked, members, key, group))
     scripts = tuple(script for link in final.values() for script in link.link_scripts())
     return Plan(
         layers=tuple(layers),
@@ -149,6 +178,11 @@ def make_plan(
         savings=tuple(_savings(list(final.values()), options.filters)),
         scripts=scripts,
     )
+
+
+def _sized(package: PlannedPackage) -> SizedPackage:
+    metadata = package.metadata
+    return SizedPackage(metadata.name, package.size, tuple(metadata.needs), metadata.timestamp)
 
 
 def _plan_links(packages: Sequence[PlannedPackage], options: LinkOptions) -> list[LinkPlan]:

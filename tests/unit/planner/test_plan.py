@@ -14,6 +14,7 @@ from docker_envs.environments.conda.metadata import PackageMetadata, PathsEntry
 from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.errors import BuildError, InvalidInputError, PrefixTooLongError
 from docker_envs.planner import plan as plan_module
+from docker_envs.planner.layering import Grouping, Reason, Strategy, UserGroup
 from docker_envs.planner.plan import Plan, PlannedPackage, make_plan
 
 GZIP = CompressionSetting()
@@ -29,7 +30,13 @@ def planned(
 
 
 def plan(*packages: PlannedPackage, prefix: str = "/opt/conda", budget: int = 64, **options: Any) -> Plan:
-    return make_plan(packages, options=LinkOptions(prefix), budget=budget, compression=options.get("compression", GZIP))
+    return make_plan(
+        packages,
+        options=LinkOptions(prefix),
+        budget=budget,
+        compression=options.get("compression", GZIP),
+        grouping=options.get("grouping"),
+    )
 
 
 def keys(*packages: PlannedPackage, **options: Any) -> dict[str, str]:
@@ -45,10 +52,11 @@ NOARCH = planned("pure", "site-packages/pure.py", noarch="python")
 PLAIN = planned("plain", "bin/plain")
 
 
-def test_a_layer_for_each_package_in_their_order() -> None:
+def test_a_layer_for_each_package() -> None:
     made = plan(PYTHON, NOARCH, PLAIN)
-    assert [layer.title for layer in made.layers] == ["python-3.11.4-0", "pure-1.0-0", "plain-1.0-0"]
+    assert [layer.title for layer in made.layers] == ["plain-1.0-0", "pure-1.0-0", "python-3.11.4-0"]
     assert [link.python is not None for layer in made.layers for link in layer.links] == [False, True, False]
+    assert {layer.group.reason for layer in made.layers} == {Reason.PACKAGE}
     assert made.clobbers == ()
     assert made.timestamp == 0
     assert len({layer.key for layer in made.layers}) == 3
@@ -59,12 +67,14 @@ def test_grouped_packages_share_a_layer() -> None:
     (layer,) = plan(*packages, budget=1).layers
     assert len(layer.packages) == len(layer.links) == 12
     assert layer.size == sum(range(12))
-    assert layer.title == "p0-1.0-0 p1-1.0-0 p2-1.0-0 and 9 more"
+    assert layer.title == "p0-1.0-0 p1-1.0-0 p10-1.0-0 and 9 more"
     assert plan(*packages, budget=1).to_json() == [
         {
             "key": layer.key,
-            "packages": [f"p{number}-1.0-0" for number in range(12)],
+            "packages": [f"p{number}-1.0-0" for number in (0, 1, 10, 11, *range(2, 10))],
             "package_bytes": 66,
+            "reason": "rest",
+            "group": None,
         }
     ]
 
@@ -190,6 +200,46 @@ def test_neither_are_other_packages_sizes_and_the_budget() -> None:
     assert keys(PLAIN, budget=1) == before
 
 
-def test_the_order_in_a_group_is_in_the_key() -> None:
+def test_what_is_in_a_group_is_in_the_key_and_the_order_given_is_not() -> None:
     first, second = planned("a"), planned("b")
-    assert set(keys(first, second, budget=1).values()) != set(keys(second, first, budget=1).values())
+    assert keys(first, second, budget=1) == keys(second, first, budget=1)
+    assert set(keys(first, budget=1).values()) != set(keys(first, second, budget=1).values())
+
+
+def test_layers_stand_by_what_metadata_say() -> None:
+    tree = [
+        planned("python", version="3.11.4", size=3_000_000, depends=["openssl >=3,<4", "__glibc >=2.17"]),
+        planned("openssl", size=2_000_000, timestamp=2_000),
+        planned("new", size=6_000_000, timestamp=9_000),
+        planned("old", size=6_000_000, timestamp=1_000),
+    ]
+    made = [layer.packages[0].metadata.name for layer in plan(*tree).layers]
+    # Python's 3 MB stand in the class of 4 to 16 MB, openssl's 2 MB in that of 1 to 4 MB and one lower as well.
+    assert made == ["python", "old", "openssl", "new"]
+
+
+def test_groups_that_are_asked_for() -> None:
+    grouping = Grouping(Strategy.ONE, (UserGroup("web", ("p*",)),))
+    made = plan(PYTHON, NOARCH, planned("other"), grouping=grouping).layers
+    assert [(layer.group.group, [each.metadata.name for each in layer.packages]) for layer in made] == [
+        ("web", ["pure", "python"]),
+        (None, ["other"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("compression", "expected"), [(Compression.GZIP, 300), (Compression.ZSTD, 320), (Compression.NONE, 1_000)]
+)
+def test_estimated_sizes(compression: Compression, expected: int) -> None:
+    paths = (PathsEntry("a", size_in_bytes=600), PathsEntry("b", size_in_bytes=400), PathsEntry("c"))
+    package = replace(PLAIN, size=100, metadata=replace(PLAIN.metadata, paths=paths))
+    setting = CompressionSetting(compression)
+    (layer,) = plan(package, compression=setting).layers
+    assert layer.estimated_size(setting) == expected
+    # A layer is hardly smaller than the archive, unless something is left out.
+    (layer,) = plan(replace(package, size=5_000)).layers
+    assert layer.estimated_size(setting) == 5_000
+    (first, _) = sorted(
+        plan(replace(package, size=5_000), planned("winner", "a")).layers, key=lambda layer: layer.title
+    )
+    assert first.estimated_size(setting) == int(expected * 0.4)

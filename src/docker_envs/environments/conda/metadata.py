@@ -33,6 +33,8 @@ _ENTRY_POINT = re.compile(
     r"\s*(?P<command>(?!\.)[^\s=/\\\x00-\x1f\x7f]+)\s*="
     r"\s*(?P<module>[\w.]+)\s*:\s*(?P<function>[\w.]+)\s*(?:\[[^\]]*\])?\s*\Z"
 )
+# CEP 29: a channel in front, then a name that ends where the version or brackets begin.
+_SPEC_NAME = re.compile(r"\s*(?:\S*::)?(?P<name>[A-Za-z0-9_.-]+)")
 _LINK_SCRIPT = re.compile(r"(bin/\.|Scripts/\.).+-(pre-link|post-link|pre-unlink)\.(sh|bat)\Z")
 
 
@@ -97,6 +99,12 @@ class PackageMetadata:
     def depends(self) -> list[str]:
         """Match specs of what it needs."""
         return list(self.index.get("depends") or ())
+
+    @property
+    def needs(self) -> list[str]:
+        """Names of what it needs, virtual packages included, as far as the match specs name them."""
+        matches = (_SPEC_NAME.match(spec) for spec in self.depends)
+        return [match["name"].lower() for match in matches if match is not None]
 
     @property
     def is_noarch_python(self) -> bool:
