@@ -74,6 +74,8 @@ def packages(channel: Path) -> Iterator[tuple[CondaPackage, ...]]:
 
 def run_builder(environment: Environment, cache: Path) -> None:
     environment.build(cache)
+    # As the command does: rattler's threads can crash an interpreter that takes itself apart.
+    os._exit(0)
 
 
 def start(environment: Environment, cache: Path) -> BaseProcess:
