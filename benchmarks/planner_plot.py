@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _WIDTH, _LABELS, _BAR, _PITCH, _TITLE, _GAP = 720, 130, 380, 20, 30, 14
+#: Bars that are longer, in multiples of the shortest, are cut off.
+_LONGEST = 4
 
 
 def plot(results: Mapping[str, Mapping[str, float]], columns: Mapping[str, str], *, ours: str) -> str:
-    """An SVG document; bars of a panel are in proportion to its longest, in megabytes.
+    """An SVG document; bars of a panel are in proportion, but for a gap in those that are cut off.
 
     Args:
         results: Bytes by column of each strategy.
@@ -29,11 +31,12 @@ def plot(results: Mapping[str, Mapping[str, float]], columns: Mapping[str, str],
     ]
     for number, (column, title) in enumerate(columns.items()):
         top = _GAP + panel * number
-        longest = max(row[column] for row in results.values())
+        values = [row[column] for row in results.values()]
+        longest = min(max(values), _LONGEST * min(values))
         parts.append(f'<text x="10" y="{top + 14}" font-weight="bold">{escape(title)}</text>')
         for place, (name, row) in enumerate(results.items()):
             y = top + _TITLE + _PITCH * place
-            width = max(_BAR * row[column] / longest, 1)
+            width = _BAR * min(row[column] / longest, 1)
             colour = "#1769aa" if name == ours else "#b5bec6"
             weight = ' font-weight="bold"' if name == ours else ""
             parts += [
@@ -41,4 +44,7 @@ def plot(results: Mapping[str, Mapping[str, float]], columns: Mapping[str, str],
                 f'<rect x="{_LABELS + 8}" y="{y - 3}" width="{width:.1f}" height="15" fill="{colour}"/>',
                 f'<text x="{_LABELS + 14 + width:.1f}" y="{y + 9}"{weight}>{row[column] / 1e6:,.1f} MB</text>',
             ]
+            if row[column] > longest:
+                x = _LABELS + _BAR - 20
+                parts.append(f'<path d="M{x} {y + 13} l8 -17" stroke="#fff" stroke-width="4"/>')
     return "\n".join([*parts, "</g>", "</svg>", ""])

@@ -23,11 +23,9 @@ DEFAULT_MAX_LAYERS = 64
 #: Archives of fewer bytes are small; those that cannot stand alone share one layer with others of their kind.
 SMALL = 256_000
 
-#: Of Python and its libraries, archives of at least so many bytes stand one class lower, since most images have them.
-_FOUNDATION = 1_000_000
-
-#: Layers stand in classes of size, each four times as large as the next: so many binary digits of the size.
-_CLASS_BITS = 2
+#: Of Python and its libraries, archives of at least so many bytes stand lower, since most images have them: as if they
+#: were so many times as large.
+_FOUNDATION, _FOUNDATION_FACTOR = 1_000_000, 4
 
 
 class Strategy(StrEnum):
@@ -158,9 +156,10 @@ def group_packages(
     layers on top: those of at least `SMALL` bytes, and those with fewer. A package that joins, leaves or changes moves
     at most two others between layers of their own and these two.
 
-    Below those two, layers are ordered by what their packages are, never by what else is there: in classes of size, the
-    largest at the bottom (Python and its libraries one class lower), and in each class the oldest first, which are the
-    least likely to change. After a change, an engine fetches again what stands above it.
+    Below those two, layers are ordered by what their packages are, never by what else is there: in classes of size,
+    each twice as large as the next and the largest at the bottom (the large ones of Python and its libraries count
+    four times), and in each class the oldest first, which are the least likely to change. After a change, an engine
+    fetches again what stands above it.
 
     Args:
         packages: In any order.
@@ -242,8 +241,8 @@ def _is_foundation(unit: _Unit, foundation: frozenset[str]) -> bool:
 
 
 def _position(unit: _Unit, foundation: frozenset[str]) -> tuple[int, int, tuple[str, ...]]:
-    size_class = unit.size.bit_length() // _CLASS_BITS + _is_foundation(unit, foundation)
-    return -size_class, max(package.built for package in unit.packages), unit.names
+    weight = unit.size * (_FOUNDATION_FACTOR if _is_foundation(unit, foundation) else 1)
+    return -weight.bit_length(), max(package.built for package in unit.packages), unit.names
 
 
 def _reason(unit: _Unit, foundation: frozenset[str]) -> Reason:

@@ -30,6 +30,7 @@ def test_todays_files(tmp_path: Path) -> None:
     metadata = read_metadata(made.archive)
     assert (metadata.name, metadata.version, metadata.build) == ("made", "1.0", "0")
     assert metadata.depends == ["b >=1"]
+    assert metadata.needs == ["b"]
     assert metadata.timestamp == 1_700_000_000_123
     assert metadata.index["unknown"] == {"kept": 1}
     assert not metadata.is_noarch_python
@@ -38,6 +39,22 @@ def test_todays_files(tmp_path: Path) -> None:
         PathsEntry("lib/b", "hardlink", None, None, "/p", "binary", True),
         PathsEntry("c", "softlink"),
     )
+
+
+def test_what_is_needed_is_known_by_name(tmp_path: Path) -> None:
+    specs = [
+        "numpy",
+        "Py_X.y-z>=1,<2",
+        "openssl 3.* h1_0",
+        "__glibc >=2.17",
+        "conda-forge::a=1",
+        "b[version='>=1']",
+        "*",
+    ]
+    made = write_info(
+        tmp_path, {"index.json": {**INDEX, "depends": specs}, "paths.json": {"paths": [], "paths_version": 1}}
+    )
+    assert read_metadata(made.archive).needs == ["numpy", "py_x.y-z", "openssl", "__glibc", "a", "b"]
 
 
 @pytest.mark.parametrize(
