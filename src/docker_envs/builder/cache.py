@@ -50,8 +50,13 @@ class CacheDirectory:
         return self.root / "packages"
 
     @property
+    def metadata(self) -> Path:
+        """What packages say about themselves."""
+        return self.root / "metadata"
+
+    @property
     def incoming_packages(self) -> Path:
-        """Package archives that are being downloaded."""
+        """Package archives and metadata that are being written."""
         return self.root / "incoming"
 
     @property

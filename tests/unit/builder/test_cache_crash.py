@@ -94,6 +94,10 @@ def damaged(cache: Path) -> list[Path]:
     blobs = [(path, path.name) for path in (cache / "layers/blobs/sha256").glob("*")]
     archives = [(path, path.parent.name.removeprefix("sha256-")) for path in (cache / "packages").glob("*/*")]
     wrong = [path for path, name in [*blobs, *archives] if hashlib.sha256(path.read_bytes()).hexdigest() != name]
+    for path in (cache / "metadata").glob("*"):
+        content = path.read_bytes()
+        if hashlib.sha256(content[32:]).digest() != content[:32]:
+            wrong.append(path)
     for path in (cache / "layers/keys").iterdir() if (cache / "layers/keys").exists() else ():
         facts = json.loads(path.read_bytes())
         blob = cache / "layers/blobs/sha256" / facts["digest"].removeprefix("sha256:")
@@ -109,10 +113,13 @@ def leftovers(cache: Path) -> list[Path]:
 
 
 def lose_something(cache: Path, chance: random.Random) -> None:
-    """Some packages go, and all layers now and then, so that there is always something to do."""
+    """Some packages and metadata go, and all layers now and then, so that there is always something to do."""
     for path in sorted((cache / "packages").glob("*")):
         if chance.random() < 0.3:
             shutil.rmtree(path)
+    for path in sorted((cache / "metadata").glob("*")):
+        if chance.random() < 0.3:
+            path.unlink()
     if chance.random() < 0.1:
         shutil.rmtree(cache / "layers/keys", ignore_errors=True)
         shutil.rmtree(cache / "layers/blobs", ignore_errors=True)
