@@ -189,7 +189,7 @@ def _is_in_use(cache: CacheDirectory, kept: Kept) -> bool:
         # Rattler marks nothing.
         return since is not None
     now = next(_kept(kept.part, kept.name, kept.files), None)
-    return now is not None and (now.used != kept.used or (since is not None and now.used >= since * 1e9))
+    return now is not None and (now.used != kept.used or (since is not None and now.used >= since))
 
 
 def find_damaged(kept: Sequence[Kept]) -> list[Kept]:
