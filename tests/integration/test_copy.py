@@ -129,7 +129,7 @@ def test_skopeo_and_we_agree_on_archives(tmp_path: Path, base_image: BaseImage, 
 
 def test_into_and_out_of_an_engine(engine: Engine, base_image: BaseImage, registry: str, tmp_path: Path) -> None:
     ok("copy", base_image.oci, "docker-daemon:engine-copy:1")
-    assert engine.client.images.get("engine-copy:1").tags == ["engine-copy:1"]
+    assert "engine-copy:1" in engine.client.images.get("engine-copy:1").tags
     ok("copy", "docker-daemon:engine-copy:1", f"{registry}/engine-copy:2")
     ours = json.loads(ok("inspect", "--json", f"{registry}/engine-copy:2"))
     base = json.loads(ok("inspect", "--json", base_image.oci))

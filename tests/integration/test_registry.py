@@ -181,7 +181,7 @@ def test_push_twice_and_under_another_tag(registry: str) -> None:
     notes = Notes()
     image = tiny_image(platform=host_platform())
     for tag in ("1", "1", "2"):
-        RegistryClient(reporter=notes).push_image(image, parse(f"{registry}/tiny:{tag}"))
+        RegistryClient(reporter=notes).push_image(image, parse(f"{registry}/pushed-twice:{tag}"))
     assert notes.finished == ["uploaded", "uploaded", "exists", "exists", "exists"]
     assert set(skopeo("list-tags", f"{registry}/tiny")["Tags"]) == {"1", "2"}
 

@@ -25,11 +25,6 @@ PREFIX = ".wh."
 OPAQUE = ".wh..wh..opq"
 
 
-def is_whiteout(path: str) -> bool:
-    """Whether a path's name is a deletion or opaque marker."""
-    return path.rpartition("/")[2].startswith(PREFIX)
-
-
 def iter_flattened(openers: Sequence[Callable[[], ByteSource]], *, source: str) -> Iterator[Entry]:
     """The entries that a container sees, whiteouts applied, upper layers first.
 

@@ -50,11 +50,6 @@ class TarWriter:
         if entry.size:
             self._write_content(entry)
 
-    def add_whiteout(self, entry: Entry) -> None:
-        """Write a whiteout marker as it is; only for copying layers."""
-        self._paths.add(entry.path)
-        self._write(tar_header.encode(entry))
-
     def close(self) -> None:
         """Write the end mark: two blocks of zeros."""
         self._write(tar_header.END)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, get_ty
 
 import typer
 
+from docker_envs.cli.memory import keep_freed_memory
 from docker_envs.cli.progress import reporter_for
 from docker_envs.images.transports import Connection, Transports
 
@@ -61,6 +62,7 @@ def with_transports(command: Callable[Concatenate[Transports, P], None]) -> Call
         quiet: bool,
         **options: Any,
     ) -> None:
+        keep_freed_memory()
         with reporter_for(quiet=quiet) as reporter:
             command(
                 Transports(connection(plain_http, insecure, ca_file, auth_file), reporter=reporter), *args, **options

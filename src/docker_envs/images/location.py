@@ -39,11 +39,6 @@ class Transport(StrEnum):
         """Whether the place is a path."""
         return self not in (Transport.REGISTRY, Transport.ENGINE)
 
-    @property
-    def is_archive(self) -> bool:
-        """Whether the place is one tar file."""
-        return self in (Transport.DOCKER_ARCHIVE, Transport.OCI_ARCHIVE)
-
 
 @dataclass(frozen=True, slots=True)
 class Location:

@@ -18,8 +18,8 @@ from docker_envs.oci.descriptor import Platform
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-#: The largest config that is read, in bytes.
-MAX_CONFIG_SIZE = 16 << 20
+#: The largest config that is read, in bytes; as podman's and skopeo's limit. Decoded, one takes many times its size.
+MAX_CONFIG_SIZE = 4 << 20
 
 
 @dataclass(frozen=True)

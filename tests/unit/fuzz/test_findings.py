@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from docker_envs.digest import Digest
-from docker_envs.errors import DockerEnvsError, FormatError, TransportError
+from docker_envs.errors import DockerEnvsError, FormatError, StorageError, TransportError
 from docker_envs.images.location import Transport, parse_location
 from docker_envs.oci import media_types
 from docker_envs.oci.reference import Reference
 from docker_envs.transports.engine.answers import error_message
 from docker_envs.transports.fetch import RetryRule, error_detail, parse_retry_after
 from docker_envs.transports.files.docker_archive import iter_archive, read_archive, read_archive_artifacts
+from docker_envs.transports.files.layout import read_layout
 from docker_envs.transports.http import HttpClient
 from docker_envs.transports.registry.registries_conf import RegistriesConf
 from tests.fuzz.archives import GOOD_TAR, Blobs, config
@@ -92,6 +94,19 @@ def test_inspect_shows_settings_of_any_type(
     (tmp_path / "app.tar").write_bytes(tar(files))
     run = runner(monkeypatch, capfdbinary)
     assert "['x']" in run("inspect", f"docker-archive:{tmp_path}/app.tar").text
+
+
+def test_layouts_that_may_not_be_read(tmp_path: Path) -> None:
+    folder = tmp_path / "layout"
+    folder.mkdir(mode=0)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        with pytest.raises(StorageError, match="Permission denied"):
+            read_layout(folder)
+    finally:
+        os.seteuid(user)
 
 
 # --- documents that name each other ---------------------------------------------------------------------------------

@@ -41,6 +41,9 @@ def engine_errors(action: str) -> Iterator[None]:
         raise EngineError(f"cannot {action}: {error}") from error
     except requests.RequestException as error:
         raise_broken(action, error)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        # `docker` takes the form of answers for granted.
+        raise EngineError(f"cannot {action}: the engine's answer makes no sense ({type(error).__name__})") from error
 
 
 def raise_broken(action: str, error: BaseException) -> NoReturn:

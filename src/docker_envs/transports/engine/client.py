@@ -159,21 +159,22 @@ class Engine:
                 for chunk in response.iter_content(CHUNK_SIZE):
                     sink.write(chunk)
 
-    def _follow(self, verb: str, events: Iterable[Mapping[str, Any]], action: str) -> list[str]:
+    def _follow(self, verb: str, events: Iterable[Any], action: str) -> list[str]:
         """Report progress until the engine is done; the lines that it printed."""
         tasks: dict[str, _LayerTask] = {}
         lines = []
         refusals = []
         for event in events:
+            if not isinstance(event, dict):
+                continue
             if "error" in event:
                 refusals.append(str(event["error"]))  # and on to the end, which frees the connection
             lines.append(str(event.get("stream", "")))
-            status, name = event.get("status"), str(event.get("id", ""))
-            progress = event.get("progressDetail") or {}
+            status, name = str(event.get("status")), str(event.get("id", ""))
             if status in _WORKING and name not in tasks:
-                tasks[name] = _LayerTask(self._reporter.start(verb, name, progress.get("total")))
+                tasks[name] = _LayerTask(self._reporter.start(verb, name, _progress(event, "total")))
             if status in _WORKING:
-                tasks[name].reach(progress.get("current", 0))
+                tasks[name].reach(_progress(event, "current") or 0)
             elif status in _DONE and name in tasks:
                 tasks.pop(name).task.finish(_DONE[status])
         if refusals:
@@ -181,6 +182,12 @@ class Engine:
         for left in tasks.values():
             left.task.finish()
         return lines
+
+
+def _progress(event: Mapping[str, Any], name: str) -> int | None:
+    detail = event.get("progressDetail")
+    value = detail.get(name) if isinstance(detail, dict) else None
+    return value if isinstance(value, int) else None
 
 
 class _LayerTask:

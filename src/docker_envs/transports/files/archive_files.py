@@ -77,6 +77,7 @@ class DirectoryFiles:
 
     Raises:
         FormatError: From all methods but `has`: there is no such file.
+        StorageError: From all methods: nobody lets us look.
     """
 
     def __init__(self, root: Path) -> None:
@@ -85,7 +86,8 @@ class DirectoryFiles:
 
     def has(self, path: str) -> bool:
         """See `ImageFiles`."""
-        return (self.root / path).is_file()
+        with storage_errors("read", self.root / path):
+            return (self.root / path).is_file()
 
     def size(self, path: str) -> int:
         """See `ImageFiles`."""

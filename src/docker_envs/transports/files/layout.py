@@ -20,6 +20,7 @@ from docker_envs.oci.budget import DocumentBudget
 from docker_envs.oci.image import NamedImage
 from docker_envs.oci.manifest import MAX_MANIFEST_SIZE, Index
 from docker_envs.oci.reference import Reference
+from docker_envs.transports.blobs import storage_errors
 from docker_envs.transports.files.archive_files import DirectoryFiles, ImageFiles, TarFiles, read_small_file
 from docker_envs.transports.files.layout_content import (
     INDEX_FILE,
@@ -110,7 +111,9 @@ def open_layout_files(path: Path) -> ImageFiles:
         FormatError: It is neither.
         StorageError: It cannot be read.
     """
-    return DirectoryFiles(path) if path.is_dir() else TarFiles(path)
+    with storage_errors("read", path):
+        is_directory = path.is_dir()
+    return DirectoryFiles(path) if is_directory else TarFiles(path)
 
 
 def read_artifacts(files: ImageFiles, *, reference: str | None = None) -> list[NamedArtifact]:

@@ -168,7 +168,7 @@ def test_configs_that_claim_to_be_huge_are_not_fetched(server: RegistrySimulator
     document = json.loads(tiny_image().manifest.raw)
     document["config"]["size"] = MAX_CONFIG_SIZE + 1
     server.add_manifest("app", "1", json.dumps(document).encode(), media_types.OCI_MANIFEST)
-    with pytest.raises(FormatError, match="more than the limit of 16,777,216"):
+    with pytest.raises(FormatError, match="more than the limit of 4,194,304"):
         client().image(name(server))
 
 
