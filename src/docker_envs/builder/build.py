@@ -15,7 +15,7 @@ from docker_envs.builder.deliver import Delivery
 from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
-from docker_envs.builder.resolve import read_packages, resolve
+from docker_envs.builder.resolve import DOWNLOADS, read_packages, resolve
 from docker_envs.environments.conda.linking.findings import Finding, FindingKind
 from docker_envs.errors import BuildError
 from docker_envs.images.location import Transport
@@ -28,8 +28,8 @@ from docker_envs.report import SILENT, Reporter
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
+    from docker_envs.builder.fetching import Archives
     from docker_envs.builder.request import BuildRequest
     from docker_envs.environments.conda.metadata import PackageMetadata
     from docker_envs.oci.layer import Layer
@@ -56,7 +56,7 @@ class Prepared:
 
     base: Image
     plan: Plan
-    archives: dict[str, Path]
+    archives: Archives
     env: dict[str, str]
     activation: PlannedActivation
 
@@ -247,7 +247,12 @@ def _make(
             executor=executor,
             reporter=reporter,
         )
-        layers = _make_layers(prepared.plan, maker, delivery, uploads=_UPLOADS if request.destinations.push else 0)
+        missing = [planned for planned in prepared.plan.layers if not maker.has(planned)]
+        wanted = [package.sha256 for planned in missing for package in planned.packages]
+        prepared.archives.fetch(wanted, workers=DOWNLOADS)
+        # When nothing has to be made, the target may have it all, which one request at the end finds out.
+        uploads = _UPLOADS if request.destinations.push and missing else 0
+        layers = _make_layers(prepared.plan, maker, delivery, uploads=uploads)
         found = [each for planned in prepared.plan.layers for each in maker.findings(planned)]
         findings = sorted({*prepared.plan.findings, *found})
         image = _assemble(request, prepared, layers, maker)
@@ -265,7 +270,8 @@ def _make_layers(plan: Plan, maker: LayerMaker, delivery: Delivery, *, uploads: 
     # Uploads wait for the network, so they get threads of their own.
     def make(planned: PlannedLayer, cancelled: threading.Event) -> Layer:
         layer = maker.layer(planned, cancelled)
-        delivery.begin(layer, cancelled)
+        if uploads:
+            delivery.begin(layer, cancelled)
         return layer
 
     return map_parallel(make, plan.layers, workers=cores() + uploads, cost=lambda planned: planned.size)

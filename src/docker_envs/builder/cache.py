@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 #: Errors of a place that cannot be written.
 _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
-#: File systems may know times no finer than this, in seconds.
-_TIME_STEP = 2.0
+#: File systems may know times no finer than this, in nanoseconds.
+_TIME_STEP = 2 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,13 @@ class CacheDirectory:
         return self.root / "packages"
 
     @property
+    def metadata(self) -> Path:
+        """What packages say about themselves."""
+        return self.root / "metadata"
+
+    @property
     def incoming_packages(self) -> Path:
-        """Package archives that are being downloaded."""
+        """Package archives and metadata that are being written."""
         return self.root / "incoming"
 
     @property
@@ -89,13 +94,13 @@ class CacheDirectory:
         )
         return [path for place in places for path in remove_abandoned(place)]
 
-    def oldest_use(self) -> float | None:
-        """What was used since then may be in use, in seconds since 1970; None when no builder runs."""
+    def oldest_use(self) -> int | None:
+        """What was used since then may be in use, in nanoseconds since 1970; None when no builder runs."""
         starts = []
         with contextlib.suppress(FileNotFoundError):
             for path in self.builders.iterdir():
                 with contextlib.suppress(FileNotFoundError):
-                    started = path.stat().st_mtime
+                    started = path.stat().st_mtime_ns
                     if is_held(path):
                         starts.append(started)
         return min(starts) - _TIME_STEP if starts else None

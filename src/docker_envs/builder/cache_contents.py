@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from docker_envs.builder.layer_store import StoredFacts
+from docker_envs.builder.metadata_store import decode_kept
 from docker_envs.builder.parallel import checked, cores, map_parallel
 from docker_envs.errors import redact
 from docker_envs.streams import CHUNK_SIZE
@@ -36,6 +37,7 @@ class Part(StrEnum):
     """A part of the cache."""
 
     PACKAGES = "packages"
+    METADATA = "metadata"
     REPODATA = "repodata"
     LAYERS = "layers"
 
@@ -75,13 +77,18 @@ def list_cache(cache: CacheDirectory) -> list[Kept]:
         StorageError: The directory cannot be read.
     """
     with storage_errors("read", cache.root):
-        found = [*_packages(cache), *_repodata(cache), *_layers(cache)]
+        found = [*_packages(cache), *_metadata(cache), *_repodata(cache), *_layers(cache)]
     return sorted(found, key=lambda kept: (kept.used, kept.name))
 
 
 def _packages(cache: CacheDirectory) -> Iterator[Kept]:
     for path in _files(cache.packages.glob("*/*")):
         yield from _kept(Part.PACKAGES, path.name, (path,))
+
+
+def _metadata(cache: CacheDirectory) -> Iterator[Kept]:
+    for path in _files(cache.metadata.glob("*")):
+        yield from _kept(Part.METADATA, path.name.split("-", 2)[-1], (path,))
 
 
 def _repodata(cache: CacheDirectory) -> Iterator[Kept]:
@@ -182,7 +189,7 @@ def _is_in_use(cache: CacheDirectory, kept: Kept) -> bool:
         # Rattler marks nothing.
         return since is not None
     now = next(_kept(kept.part, kept.name, kept.files), None)
-    return now is not None and (now.used != kept.used or (since is not None and now.used >= since * 1e9))
+    return now is not None and (now.used != kept.used or (since is not None and now.used >= since))
 
 
 def find_damaged(kept: Sequence[Kept]) -> list[Kept]:
@@ -204,6 +211,8 @@ def _is_damaged(kept: Kept, cancelled: threading.Event) -> bool:
                 return True
             sizes = {msgspec.json.decode(facts.read_bytes(), type=StoredFacts).size for facts in kept.files[:-1]}
             return sizes - {path.stat().st_size} != set() or _checksum(path, path.parent.name, cancelled) != path.name
+        if kept.part is Part.METADATA:
+            return decode_kept(path.read_bytes()) is None
         match = _CHECKSUM.fullmatch(path.parent.name)
         return match is not None and _checksum(path, match[1], cancelled) != match[2]
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from docker_envs.builder.cache import exclusive, mark_used
-from docker_envs.builder.parallel import checked
+from docker_envs.builder.parallel import checked, map_parallel
 from docker_envs.digest import Digest
 from docker_envs.errors import DigestMismatchError, NotFoundError, SizeMismatchError, VerificationError, redact
 from docker_envs.streams import CHUNK_SIZE
@@ -18,7 +19,7 @@ from docker_envs.transports.blobs import atomic_file, storage_errors
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from docker_envs.builder.cache import CacheDirectory
     from docker_envs.environments.conda.package import CondaPackage
@@ -105,6 +106,45 @@ class PackageFetcher:
             fetched = check.finish(path)
         task.finish()
         return fetched
+
+
+class Archives(Mapping[str, Path]):
+    """Host paths of packages' archives by their sha256; one that was not needed yet is fetched when it is asked for.
+
+    Args:
+        fetcher: Fetches them.
+        waiting: Packages by their sha256.
+    """
+
+    def __init__(self, fetcher: PackageFetcher, waiting: Mapping[str, CondaPackage]) -> None:
+        self._fetcher = fetcher
+        self._waiting = waiting
+        self._fetched: dict[str, Path] = {}
+
+    def add(self, fetched: FetchedPackage) -> None:
+        """One that was fetched."""
+        self._fetched[fetched.sha256] = fetched.host_path
+
+    def fetch(self, wanted: Iterable[str], *, workers: int) -> None:
+        """Fetch what is not here, some at once.
+
+        Raises:
+            DockerEnvsError: As `PackageFetcher.fetch` does.
+        """
+        missing = [self._waiting[sha256] for sha256 in dict.fromkeys(wanted) if sha256 not in self._fetched]
+        for fetched in map_parallel(self._fetcher.fetch, missing, workers=workers, cost=lambda each: each.size or 0):
+            self.add(fetched)
+
+    def __getitem__(self, sha256: str) -> Path:
+        if sha256 not in self._fetched:
+            self.fetch([sha256], workers=1)
+        return self._fetched[sha256]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._waiting, **self._fetched})
+
+    def __len__(self) -> int:
+        return len({**self._waiting, **self._fetched})
 
 
 class _Check:

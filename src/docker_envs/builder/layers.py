@@ -62,6 +62,10 @@ class LayerMaker:
         # Who waits for another builder or for the network leaves the cores to others.
         self._making = threading.Semaphore(cores())
 
+    def has(self, planned: PlannedLayer) -> bool:
+        """Whether the layer is in the store."""
+        return self._store.get(planned.key) is not None
+
     def layer(self, planned: PlannedLayer, cancelled: threading.Event) -> Layer:
         """The layer, from the store when it is there; of several builders that want to make it, one does.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from docker_envs.builder.fetching import PackageFetcher
+from docker_envs.builder.fetching import Archives, PackageFetcher
+from docker_envs.builder.metadata_store import KeptMetadata, MetadataStore
 from docker_envs.builder.parallel import map_parallel
 from docker_envs.environments.conda.metadata import read_metadata
 from docker_envs.environments.conda.package_archive import PackageArchive
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from docker_envs.streams import ByteSource
 
 #: Packages that are downloaded at once.
-_DOWNLOADS = 8
+DOWNLOADS = 8
 
 
 def resolve(request: BuildRequest, repodata: Path, reporter: Reporter) -> tuple[CondaPackage, ...]:
@@ -76,11 +77,11 @@ def _check_subdirs(packages: Sequence[CondaPackage], wanted: str, source: str) -
 
 def read_packages(
     lock: Sequence[CondaPackage], *, cache: CacheDirectory, open_url: Callable[[str], ByteSource], reporter: Reporter
-) -> tuple[list[PlannedPackage], dict[str, Path]]:
-    """Fetch and verify all packages, and read their metadata.
+) -> tuple[list[PlannedPackage], Archives]:
+    """The packages with their metadata; those whose metadata are not known from before are fetched and verified.
 
     Returns:
-        The packages in topological order, and the host path of each archive by its sha256.
+        The packages in topological order, and the archives.
 
     Raises:
         InvalidInputError: The lock names a package twice.
@@ -90,18 +91,25 @@ def read_packages(
         BuildError: A package holds another one than the lock says.
     """
     fetcher = PackageFetcher(cache, open_url=open_url, reporter=reporter)
+    archives = Archives(fetcher, {package.sha256: package for package in lock if package.sha256})
+    store = MetadataStore(cache)
     task = reporter.start("read", counted(len(lock), "package"), sum(package.size or 0 for package in lock) or None)
 
-    def read(package: CondaPackage, cancelled: threading.Event) -> tuple[PlannedPackage, Path]:
-        fetched = fetcher.fetch(package, cancelled)
-        metadata = read_metadata(PackageArchive(fetched.host_path))
-        _check_identity(package, metadata.name, fetched.host_path)
-        task.advance(fetched.size)
-        return PlannedPackage(package, metadata, fetched.sha256, fetched.size), fetched.host_path
+    def read(package: CondaPackage, cancelled: threading.Event) -> PlannedPackage:
+        kept, sha256 = store.get(package), package.sha256
+        if kept is None or sha256 is None:
+            fetched = fetcher.fetch(package, cancelled)
+            archives.add(fetched)
+            sha256 = fetched.sha256
+            kept = KeptMetadata(fetched.size, read_metadata(PackageArchive(fetched.host_path)))
+            store.add(sha256, package.file_name, kept)
+        _check_identity(package, kept.metadata.name)
+        task.advance(kept.size)
+        return PlannedPackage(package, kept.metadata, sha256, kept.size)
 
-    found = map_parallel(read, lock, workers=_DOWNLOADS, cost=lambda package: package.size or 0)
+    found = map_parallel(read, lock, workers=DOWNLOADS, cost=lambda package: package.size or 0)
     task.finish()
-    return _in_order([planned for planned, _ in found]), {planned.sha256: path for planned, path in found}
+    return _in_order(found), archives
 
 
 def _in_order(packages: Sequence[PlannedPackage]) -> list[PlannedPackage]:
@@ -113,6 +121,6 @@ def _in_order(packages: Sequence[PlannedPackage]) -> list[PlannedPackage]:
     return [by_name[name] for name in topological_order([planned.metadata for planned in packages])] if packages else []
 
 
-def _check_identity(package: CondaPackage, name: str, path: Path) -> None:
+def _check_identity(package: CondaPackage, name: str) -> None:
     if package.name.lower() != name.lower():
-        raise BuildError(f"`{path.name}` holds the package `{name}` instead of `{package.name}`")
+        raise BuildError(f"`{package.file_name}` holds the package `{name}` instead of `{package.name}`")

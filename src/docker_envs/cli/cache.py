@@ -178,7 +178,12 @@ def _print_pruned(pruned: Pruned, *, dry_run: bool, as_json: bool) -> None:
         return
     counts = ", ".join(
         counted(sum(each.part is part for each in pruned.removed), noun)
-        for part, noun in ((Part.LAYERS, "layer"), (Part.PACKAGES, "package"), (Part.REPODATA, "index file"))
+        for part, noun in (
+            (Part.LAYERS, "layer"),
+            (Part.PACKAGES, "package"),
+            (Part.METADATA, "metadata file"),
+            (Part.REPODATA, "index file"),
+        )
     )
     kept = f"; {len(pruned.in_use)} more in use" if pruned.in_use else ""
     print(f"{'would remove' if dry_run else 'removed'} {counts}, {human_size(_size(pruned.removed))}{kept}")

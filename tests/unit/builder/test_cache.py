@@ -144,7 +144,7 @@ def test_leftovers_of_the_dead_are_removed_by_who_comes_next(tmp_path: Path) -> 
         path.touch()
     with open_cache(root, reporter=SILENT) as cache:
         assert not any(path.exists() for path in dead)
-        assert cache.oldest_use() == pytest.approx(time.time() - 2, abs=30)
+        assert cache.oldest_use() == pytest.approx((time.time() - 2) * 1e9, abs=30e9)
     assert cache.oldest_use() is None
 
 

@@ -10,16 +10,20 @@ import random
 import shutil
 import signal
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from docker_envs.builder.build import build
-from docker_envs.builder.request import BuildRequest
+from docker_envs.builder.cache import CacheDirectory
+from docker_envs.builder.cache_contents import list_cache, remove
+from docker_envs.builder.request import BuildRequest, Destinations
 from docker_envs.environments.conda.declarations.declaration import Declaration
 from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.oci.descriptor import Platform
 from docker_envs.report import SilentReporter, Task
+from tests.builds import read_image_file
 from tests.simulators.channel import ChannelSimulator
 
 if TYPE_CHECKING:
@@ -34,6 +38,7 @@ FORKS.set_forkserver_preload(["docker_envs.builder.build", "rattler", "tests.uni
 
 KILLS = 200
 PATIENCE = 60
+ROUNDS = 10
 NAMES = ("greeting-1.2-h1234567_3", "hello-sh-1.0-0", "text-prefix-1.0-0", "links-1.0-0", "modes-1.0-0")
 AMD64 = Platform.parse("linux/amd64")
 
@@ -96,6 +101,10 @@ def damaged(cache: Path) -> list[Path]:
     blobs = [(path, path.name) for path in (cache / "layers/blobs/sha256").glob("*")]
     archives = [(path, path.parent.name.removeprefix("sha256-")) for path in (cache / "packages").glob("*/*")]
     wrong = [path for path, name in [*blobs, *archives] if hashlib.sha256(path.read_bytes()).hexdigest() != name]
+    for path in (cache / "metadata").glob("*"):
+        content = path.read_bytes()
+        if hashlib.sha256(content[32:]).digest() != content[:32]:
+            wrong.append(path)
     for path in (cache / "layers/keys").iterdir() if (cache / "layers/keys").exists() else ():
         facts = json.loads(path.read_bytes())
         blob = cache / "layers/blobs/sha256" / facts["digest"].removeprefix("sha256:")
@@ -111,10 +120,13 @@ def leftovers(cache: Path) -> list[Path]:
 
 
 def lose_something(cache: Path, chance: random.Random) -> None:
-    """Some packages go, and all layers now and then, so that there is always something to do."""
+    """Some packages and metadata go, and all layers now and then, so that there is always something to do."""
     for path in sorted((cache / "packages").glob("*")):
         if chance.random() < 0.3:
             shutil.rmtree(path)
+    for path in sorted((cache / "metadata").glob("*")):
+        if chance.random() < 0.3:
+            path.unlink()
     if chance.random() < 0.1:
         shutil.rmtree(cache / "layers/keys", ignore_errors=True)
         shutil.rmtree(cache / "layers/blobs", ignore_errors=True)
@@ -208,3 +220,39 @@ def test_builders_of_different_environments_share_what_is_the_same(
     names = [each.display_name for each in packages]
     assert done == sorted([f"build {name}" for name in names] * 2 + [f"download {name}" for name in names])
     assert digests == {each.build(tmp_path / "other") for each in environments}
+
+
+def build_again_and_again(environment: Environment, cache: Path, out: Path, expected: str) -> None:
+    for number in range(ROUNDS):
+        archive = out.with_name(f"{out.name}-{number}.tar")
+        request = replace(environment.request(cache), destinations=Destinations(archive=archive))
+        assert str(build(request).image.digest) == expected
+        assert read_image_file(archive).digest == expected
+
+
+def test_nothing_is_pruned_that_a_running_builder_uses(
+    packages: tuple[CondaPackage, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Builders read what they made or found while everything is removed that may be removed, all the time."""
+    # Our file system knows fine times, so there is no margin that would hide a gap.
+    monkeypatch.setattr("docker_envs.builder.cache._TIME_STEP", 0)
+    cache = tmp_path / "cache"
+    environments = [Environment(packages, f"/opt/p{number % 2}") for number in range(4)]
+    arguments = [
+        (each, cache, tmp_path / str(number), each.build(tmp_path / "other"))
+        for number, each in enumerate(environments)
+    ]
+    processes = [FORKS.Process(target=build_again_and_again, args=each) for each in arguments]
+    for process in processes:
+        process.start()
+    removed = in_use = 0
+    while any(process.is_alive() for process in processes):
+        pruned = remove(CacheDirectory(cache), list_cache(CacheDirectory(cache)))
+        removed += len(pruned.removed)
+        in_use += len(pruned.in_use)
+    for process in processes:
+        seconds(process)
+    assert removed > 0
+    assert in_use > 0
+    assert remove(CacheDirectory(cache), list_cache(CacheDirectory(cache))).in_use == ()
+    assert list_cache(CacheDirectory(cache)) == []

@@ -55,7 +55,7 @@ def files(cache: Path) -> list[Path]:
 
 def test_parts_are_listed_apart(run: Run, cache: Path) -> None:
     lines = [line.split() for line in run("cache", "du").text.splitlines()]
-    assert [line[-1] for line in lines] == ["packages", "repodata", "layers", "total"]
+    assert [line[-1] for line in lines] == ["packages", "metadata", "repodata", "layers", "total"]
     document = json.loads(run("cache", "du", "--json").text)
     assert document["directory"] == str(cache)
     assert (document["packages"]["count"], document["layers"]["count"]) == (2, 2)
@@ -73,9 +73,10 @@ def test_parts_are_listed_apart(run: Run, cache: Path) -> None:
 def test_prune(run: Run, cache: Path) -> None:
     for path in (cache / "packages").glob("*/*"):
         os.utime(path, (0, time.time() - 40 * 86400))
-    assert run("cache", "prune", "--older-than", "50d").text == "removed 0 layers, 0 packages, 0 index files, 0 B\n"
+    nothing = "removed 0 layers, 0 packages, 0 metadata files, 0 index files, 0 B\n"
+    assert run("cache", "prune", "--older-than", "50d").text == nothing
     would = run("cache", "prune", "--older-than", "30d", "--dry-run").text
-    assert would.startswith("would remove 0 layers, 2 packages, 0 index files, ")
+    assert would.startswith("would remove 0 layers, 2 packages, 0 metadata files, 0 index files, ")
     assert run("cache", "prune", "--older-than", "30d").text == would.replace("would remove", "removed")
     assert not list((cache / "packages").iterdir())
     document = json.loads(run("cache", "prune", "--max-size", "0", "--json").text)

@@ -1,0 +1,86 @@
+"""What packages say about themselves, by the digest of their archives: a plan is made without reading these again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from docker_envs.builder.cache import mark_used
+from docker_envs.environments.conda.metadata import PackageMetadata
+from docker_envs.transports.blobs import atomic_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from docker_envs.builder.cache import CacheDirectory
+    from docker_envs.environments.conda.package import CondaPackage
+
+#: Raised whenever `read_metadata` returns something else for the same archive.
+_FORMAT = 1
+_CHECKSUM_SIZE = hashlib.sha256().digest_size
+
+
+class KeptMetadata(msgspec.Struct, frozen=True):
+    """The metadata of an archive, whose `size` is in bytes."""
+
+    size: int
+    metadata: PackageMetadata
+
+
+class MetadataStore:
+    """Metadata of packages by their sha256; safe for many processes at once.
+
+    Args:
+        cache: Where they are kept.
+    """
+
+    def __init__(self, cache: CacheDirectory) -> None:
+        self._cache = cache
+
+    def get(self, package: CondaPackage) -> KeptMetadata | None:
+        """The metadata of a package, if its digest is known and they are here, whole."""
+        if package.sha256 is None:
+            return None
+        path = self._path(self._cache, package.sha256, package.file_name)
+        if not mark_used(self._cache.metadata, path):
+            if self._cache.below is None:
+                return None
+            path = self._path(self._cache.below, package.sha256, package.file_name)
+        try:
+            kept = decode_kept(path.read_bytes())
+        except OSError:
+            return None
+        # Of an archive that is not as large as the lock says, others shall tell.
+        return None if kept is None or package.size not in (None, kept.size) else kept
+
+    def add(self, sha256: str, file_name: str, kept: KeptMetadata) -> None:
+        """Keep the metadata of an archive.
+
+        Raises:
+            StorageError: They cannot be written.
+        """
+        # What the format cannot hold, such as numbers of more than 64 bits, is read from the archive each time.
+        with contextlib.suppress(OverflowError, ValueError, TypeError):
+            content = msgspec.msgpack.encode(kept)
+            # Not durable: what did not reach the disk whole has another checksum.
+            path = self._path(self._cache, sha256, file_name)
+            with atomic_file(path, durable=False, incoming=self._cache.incoming_packages) as file:
+                file.write(hashlib.sha256(content).digest() + content)
+
+    @staticmethod
+    def _path(cache: CacheDirectory, sha256: str, file_name: str) -> Path:
+        return cache.metadata / f"{sha256}-{_FORMAT}-{file_name[:100]}"
+
+
+def decode_kept(content: bytes) -> KeptMetadata | None:
+    """Kept metadata; None when damaged."""
+    payload = memoryview(content)[_CHECKSUM_SIZE:]
+    if hashlib.sha256(payload).digest() != content[:_CHECKSUM_SIZE]:
+        return None
+    try:
+        return msgspec.msgpack.decode(payload, type=KeptMetadata)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
