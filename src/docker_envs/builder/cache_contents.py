@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from docker_envs.builder.layer_store import StoredFacts
+from docker_envs.builder.layer_store import FACTS_DECODER
 from docker_envs.builder.metadata_store import decode_kept
 from docker_envs.builder.parallel import checked, cores, map_parallel
 from docker_envs.errors import redact
@@ -112,7 +112,7 @@ def _layers(cache: CacheDirectory) -> Iterator[Kept]:
     stale = []
     for path in _files((cache.layers / "keys").glob("*.json")):
         try:
-            stored = msgspec.json.decode(path.read_bytes(), type=StoredFacts)
+            stored = FACTS_DECODER.decode(path.read_bytes())
             keys.setdefault(stored.digest, []).append((path, stored.title))
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             stale.append(path)
@@ -209,7 +209,7 @@ def _is_damaged(kept: Kept, cancelled: threading.Event) -> bool:
         if kept.part is Part.LAYERS:
             if path.suffix == ".json":
                 return True
-            sizes = {msgspec.json.decode(facts.read_bytes(), type=StoredFacts).size for facts in kept.files[:-1]}
+            sizes = {FACTS_DECODER.decode(facts.read_bytes()).size for facts in kept.files[:-1]}
             return sizes - {path.stat().st_size} != set() or _checksum(path, path.parent.name, cancelled) != path.name
         if kept.part is Part.METADATA:
             return decode_kept(path.read_bytes()) is None

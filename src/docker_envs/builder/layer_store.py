@@ -39,6 +39,10 @@ class StoredFacts(msgspec.Struct):
     title: str = ""
 
 
+# Made here, for msgspec may crash when several threads are the first to use a type.
+FACTS_DECODER = msgspec.json.Decoder(StoredFacts)
+
+
 class LayerStore:
     """Layers by key below a directory; safe for many processes at once.
 
@@ -80,7 +84,7 @@ class LayerStore:
         return None if self._below is None else self._below.get(key)
 
     def _stored(self, key: Digest) -> StoredFacts:
-        return msgspec.json.decode(self._facts_path(key).read_bytes(), type=StoredFacts)
+        return FACTS_DECODER.decode(self._facts_path(key).read_bytes())
 
     def locked(self, key: Digest, cancelled: threading.Event) -> AbstractContextManager[None]:
         """Be the only one who makes a layer; see `exclusive`."""

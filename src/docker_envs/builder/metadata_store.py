@@ -30,6 +30,10 @@ class KeptMetadata(msgspec.Struct, frozen=True):
     metadata: PackageMetadata
 
 
+# Made here, for msgspec may crash when several threads are the first to use a type.
+_DECODER = msgspec.msgpack.Decoder(KeptMetadata)
+
+
 class MetadataStore:
     """Metadata of packages by their sha256; safe for many processes at once.
 
@@ -81,6 +85,6 @@ def decode_kept(content: bytes) -> KeptMetadata | None:
     if hashlib.sha256(payload).digest() != content[:_CHECKSUM_SIZE]:
         return None
     try:
-        return msgspec.msgpack.decode(payload, type=KeptMetadata)
+        return _DECODER.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None

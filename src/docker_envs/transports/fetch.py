@@ -270,6 +270,10 @@ class _ErrorDocument(msgspec.Struct):
     error: str = ""
 
 
+# Made here, for msgspec may crash when several threads are the first to use a type.
+_ERROR_DECODER = msgspec.json.Decoder(_ErrorDocument)
+
+
 def error_detail(response: Response) -> str:
     """What the server says about an error, in one printable line; empty when it says nothing readable.
 
@@ -280,7 +284,7 @@ def error_detail(response: Response) -> str:
     except TransportError:
         return ""
     try:
-        document = msgspec.json.decode(content, type=_ErrorDocument)
+        document = _ERROR_DECODER.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         plain = response.headers.get("Content-Type", "").startswith("text/plain")
         return one_line(content.decode(errors="replace")) if plain else ""

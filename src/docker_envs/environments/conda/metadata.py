@@ -55,6 +55,10 @@ class _PathsJson(msgspec.Struct):
     paths_version: int = 1
 
 
+# Made here, for msgspec may crash when several threads are the first to use a type.
+_PATHS_DECODER = msgspec.json.Decoder(_PathsJson)
+
+
 @dataclass(frozen=True, slots=True)
 class EntryPoint:
     """A console script: `command` calls `function` of `module`."""
@@ -150,7 +154,7 @@ def read_metadata(archive: PackageArchive) -> PackageMetadata:
 def _parse_paths(files: dict[str, bytes], source: str) -> tuple[PathsEntry, ...]:
     if "info/paths.json" in files:
         try:
-            document = msgspec.json.decode(files["info/paths.json"], type=_PathsJson)
+            document = _PATHS_DECODER.decode(files["info/paths.json"])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise FormatError(f"{source}: info/paths.json", str(error)) from error
         if document.paths_version != _VERSION:
