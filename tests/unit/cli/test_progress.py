@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import sys
@@ -61,11 +62,13 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch, quiet: bool) -> tuple[str, st
         with reporter_for(quiet=quiet) as reporter:
             assert isinstance(reporter, LineReporter | BarReporter)
             run(reporter)
-        terminal.flush()
-        shown = os.read(parent, 1 << 16).decode()
         monkeypatch.undo()
-    os.close(parent)
-    return type(reporter).__name__, shown
+    with os.fdopen(parent, "rb", buffering=0) as screen, contextlib.suppress(OSError):
+        # One read may give a part; after the last one there is an error, since nobody writes any more.
+        shown = b""
+        while piece := screen.read(1 << 16):
+            shown += piece
+    return type(reporter).__name__, shown.decode()
 
 
 def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
