@@ -146,7 +146,8 @@ def test_a_second_push_uploads_nothing(cache: Path, channel: Path, tmp_path: Pat
         start = log.stat().st_size
         assert build(cache, channel, "scratch", BOTH, "--push", target)["digest"] == first
         asked = log.read_bytes()[start:].decode()
-        assert "HEAD /v2/twice/blobs/" in asked
+        assert "HEAD /v2/twice/manifests/1" in asked
+        assert "/blobs/" not in asked
         assert '"POST /v2/twice/blobs/' not in asked
         assert '"PATCH ' not in asked
 

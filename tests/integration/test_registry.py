@@ -183,7 +183,7 @@ def test_push_twice_and_under_another_tag(registry: str) -> None:
     for tag in ("1", "1", "2"):
         RegistryClient(reporter=notes).push_image(image, parse(f"{registry}/pushed-twice:{tag}"))
     assert notes.finished == ["uploaded", "uploaded", "exists", "exists", "exists"]
-    assert set(skopeo("list-tags", f"{registry}/tiny")["Tags"]) == {"1", "2"}
+    assert set(skopeo("list-tags", f"{registry}/pushed-twice")["Tags"]) == {"1", "2"}
 
 
 def test_what_a_client_has_pushed_it_does_not_ask_for_again(registry: str) -> None:
