@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from docker_envs.builder.request import BuildRequest
     from docker_envs.environments.conda.metadata import PackageMetadata
     from docker_envs.oci.layer import Layer
+    from docker_envs.oci.reference import Reference
     from docker_envs.planner.plan import PlannedLayer, PlannedPackage
 
 P = ParamSpec("P")
@@ -221,7 +222,7 @@ def _check_base(request: BuildRequest, base: Image, packages: Sequence[PackageMe
         reporter.warning(f"`scratch` has no C library, but `{wanted[1]}` and others need glibc to run")
         return
     destinations = request.destinations
-    home = request.base.reference if request.base.transport is Transport.REGISTRY else None
+    home = _home(request)
     reads_layers = bool(
         home is None
         or destinations.archive
@@ -232,6 +233,13 @@ def _check_base(request: BuildRequest, base: Image, packages: Sequence[PackageMe
     found = find_library(base, wanted, reads_layers=reads_layers)
     if found is not None:
         check_library(found, wanted, base=str(request.base))
+
+
+def _home(request: BuildRequest) -> Reference | None:
+    """The name of a base in its registry; None of one from elsewhere."""
+    if request.base is None or request.base.transport is not Transport.REGISTRY:
+        return None
+    return request.base.reference
 
 
 def _make(
@@ -295,8 +303,7 @@ def _assemble(request: BuildRequest, prepared: Prepared, layers: list[Layer], ma
         removed=activation.activation.removed,
         wrapper=f"{prefix}/{ENTRYPOINT}" if entries else None,
     )
-    base = request.base.reference if request.base is not None else None
-    return annotate(image, base=base, base_image=prepared.base, created=created)
+    return annotate(image, base=_home(request), base_image=prepared.base, created=created)
 
 
 def _append(image: Image, layer: Layer, created: str, what: str) -> Image:
