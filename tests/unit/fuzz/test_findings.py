@@ -152,7 +152,7 @@ def test_indexes_that_grow_with_each_level_in_registries() -> None:
 @pytest.mark.timeout(60)
 def test_one_big_config_for_many_images() -> None:
     entry = {"Config": "config", "Layers": []}
-    content = encode({**config(), "x": "x" * (4 << 20)})
+    content = encode({**config(), "x": "x" * 4_000_000})
     with pytest.raises(FormatError, match="configs of more than 67,108,864 bytes"):
         read_archive(io.BytesIO(tar([("config", content), ("manifest.json", encode([entry] * 1000))])))
 
@@ -160,7 +160,7 @@ def test_one_big_config_for_many_images() -> None:
 @pytest.mark.timeout(60)
 def test_one_big_config_for_many_manifests() -> None:
     blobs = Blobs()
-    configured = blobs.add(encode({**config(), "x": "x" * (4 << 20)}), media_types.OCI_CONFIG)
+    configured = blobs.add(encode({**config(), "x": "x" * 4_000_000}), media_types.OCI_CONFIG)
     entries = [
         blobs.add(
             encode({"schemaVersion": 2, "config": configured, "layers": [], "annotations": {"number": str(number)}}),
