@@ -178,10 +178,13 @@ class FaultProxy:
         if self.script:
             del self.script[0]
 
-    def count(self, fault: Fault) -> None:
-        """A fault that depends on the answer did happen."""
+    def claim(self, fault: Fault) -> bool:
+        """Whether a fault that depends on the answer happens; not if another request had it meanwhile."""
         with self._lock:
-            self._count(fault)
+            due = bool(self.faults) or self.script[:1] == [fault]
+            if due:
+                self._count(fault)
+            return due
 
     @contextmanager
     def running(self) -> Iterator[FaultProxy]:
@@ -291,7 +294,8 @@ class _Connection:
             return None
         if fault in _NEEDS_ANSWER_BODY or fault is Fault.WRONG_DIGEST:
             assert fault is not None
-            self._proxy.count(fault)
+            if not self._proxy.claim(fault):
+                return None
         size = len(answer.body)
         match fault:
             case Fault.ANSWER_CORRUPTED:
