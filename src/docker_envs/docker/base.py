@@ -175,7 +175,7 @@ class _TemporaryStore:
     def __init__(self) -> None:
         root = tempfile.mkdtemp(prefix="docker-envs-")
         weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)
-        self.blobs = BlobStore(Path(root))
+        self.blobs = BlobStore(Path(root), durable=False)
 
     def layer(self, facts: LayerFacts) -> Layer:
         descriptor = Descriptor(media_types.OCI_LAYER_GZIP, facts.digest, facts.size)
