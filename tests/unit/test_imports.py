@@ -18,9 +18,11 @@ FLOORS = (
     ("", "version", "errors", "streams", "digest", "fields", "paths", "report", "archive", "oci", "validate"),
     ("transports",),
     ("images",),
+    ("records",),
     ("environments",),
     ("planner",),
     ("builder",),
+    ("projects",),
     ("cli", "docker", "registry", "conda", "__main__", "server"),
 )
 GROUND, DOORS = 0, len(FLOORS) - 1

@@ -1,0 +1,1 @@
+"""What an image says about the environment in it."""

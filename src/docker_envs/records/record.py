@@ -1,0 +1,217 @@
+"""The record of an environment: a file in its image that names each package, its layer, and how layers were made.
+
+It is a lock: from it and the base, the image can be made again. It says nothing that the layers do not depend on, so
+images of the same packages are the same, however these were declared; and nothing about the base, so the layers stay
+when the base changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from docker_envs.archive.entry import DIRECTORY_MTIME, Entry, file_entry
+from docker_envs.archive.reader import iter_entries
+from docker_envs.errors import FormatError
+from docker_envs.fields import canonical_json
+
+if TYPE_CHECKING:
+    from docker_envs.oci.image import Image
+    from docker_envs.oci.layer import Layer
+
+#: Where the record is, relative to the environment's prefix.
+RECORD_PATH = "share/docker-envs/environment.json"
+#: The label that names the diff_ids of the layers that have records, lowest first, separated by spaces.
+RECORD_LABEL = "io.docker-envs.records"
+
+#: The version of the format.
+_VERSION = 1
+#: The largest record that is read, in bytes.
+_MAX_SIZE = 32 << 20
+
+
+class RecordedPackage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A package of an environment.
+
+    Attributes:
+        kind: `conda`.
+        name: Name.
+        version: Version.
+        build: Build string.
+        subdir: The part of a channel that it is from: `linux-64`, `noarch`, …
+        url: Where its archive is, without credentials.
+        sha256: Of the archive, as hexadecimal digits.
+        size: Of the archive, in bytes.
+        license: As the package says it.
+        depends: Names of packages of this environment that it needs.
+    """
+
+    kind: str
+    name: str
+    version: str
+    build: str = ""
+    subdir: str = ""
+    url: str
+    sha256: str
+    size: int
+    license: str = ""
+    depends: tuple[str, ...] = ()
+
+
+class RecordedLayer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A layer that belongs to an environment.
+
+    Attributes:
+        diff_id: Digest of its uncompressed tar.
+        packages: Names of its packages, in the order they are in it; none when it holds other files.
+        title: What it holds, for people; empty when that is its packages.
+    """
+
+    diff_id: str
+    packages: tuple[str, ...] = ()
+    title: str = ""
+
+
+class RecordedSettings(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How the layers were made; names and values are those of the options of `docker-envs build`."""
+
+    filters: tuple[str, ...] = ()
+    compile: str = "never"
+    keep_setuid: bool = False
+    activation: str = "env"
+    compression: str = "gzip"
+    max_layers: int | None = None
+    layers: str = "auto"
+    groups: tuple[str, ...] = ()
+    epoch: int | None = None
+
+
+class RecordedContainer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What was asked for over the config of the base; None where nothing was."""
+
+    entrypoint: tuple[str, ...] | None = None
+    cmd: tuple[str, ...] | None = None
+    user: str | None = None
+    workdir: str | None = None
+    env: dict[str, str] = {}
+    labels: dict[str, str] = {}
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An environment in an image.
+
+    Attributes:
+        version: Of the format.
+        digest_format: Of the bytes of layers, see `docker_envs.version`.
+        platform: What it runs on, as `linux/amd64`.
+        prefix: Absolute path of the environment in the image.
+        packages: All packages, by kind and name.
+        layers: All layers but the record's own, lowest first.
+        settings: How they were made.
+        variables: Variables that the declaration sets.
+        container: What was asked for over the base's config.
+    """
+
+    version: int
+    digest_format: int
+    platform: str
+    prefix: str
+    packages: tuple[RecordedPackage, ...] = ()
+    layers: tuple[RecordedLayer, ...] = ()
+    settings: RecordedSettings = RecordedSettings()
+    variables: dict[str, str] = {}
+    container: RecordedContainer = RecordedContainer()
+
+    def to_bytes(self) -> bytes:
+        """The record as it is in the image; the same record always gives the same bytes."""
+        return canonical_json(msgspec.to_builtins(self))
+
+    @property
+    def by_name(self) -> dict[str, RecordedPackage]:
+        """Packages by name."""
+        return {package.name: package for package in self.packages}
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as data."""
+        document: dict[str, Any] = msgspec.to_builtins(self)
+        return document
+
+
+# Made here, for msgspec may crash when several threads are the first to use a type.
+_DECODER = msgspec.json.Decoder(Record)
+
+
+def make_record(**fields: Any) -> Record:
+    """A record of the current format; arguments are its other attributes."""
+    return Record(version=_VERSION, **fields)
+
+
+def parse_record(content: bytes, *, source: str) -> Record:
+    """Decode a record.
+
+    Raises:
+        FormatError: It is none, or one of a later format.
+    """
+    try:
+        record = _DECODER.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FormatError(source, f"no record of an environment ({error})") from error
+    if record.version != _VERSION:
+        raise FormatError(
+            source,
+            f"the record has version {record.version}, only {_VERSION} is known",
+            hint="a newer release of docker-envs may know it",
+        )
+    return record
+
+
+def record_entries(record: Record) -> list[Entry]:
+    """The record as an entry of a layer."""
+    return [file_entry(f"{record.prefix[1:]}/{RECORD_PATH}".lstrip("/"), record.to_bytes(), mtime=DIRECTORY_MTIME)]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecord:
+    """A record in an image.
+
+    Attributes:
+        record: The record.
+        layer: The layer that has it.
+    """
+
+    record: Record
+    layer: Layer
+
+
+def read_records(image: Image) -> list[FoundRecord]:
+    """The records of all environments in an image, lowest first; only the layers that have them are read.
+
+    Raises:
+        FormatError: A record is damaged.
+        VerificationError: A layer is not what its digest says.
+        TransportError: A layer cannot be read.
+    """
+    wanted = set(image.config.labels.get(RECORD_LABEL, "").split())
+    return [FoundRecord(_read(layer), layer) for layer in image.layers if layer.diff_id in wanted]
+
+
+def record_label(image: Image, layer: Layer) -> dict[str, str]:
+    """The label of an image that gets one more layer with a record."""
+    return {RECORD_LABEL: " ".join([*image.config.labels.get(RECORD_LABEL, "").split(), layer.diff_id])}
+
+
+def _read(layer: Layer) -> Record:
+    source = f"layer {layer.digest.short}"
+    content = None
+    with layer.open_tar() as stream:
+        # Read to its end, where the digests are compared.
+        for entry in iter_entries(stream, source=source):
+            if entry.path.endswith(RECORD_PATH):
+                if entry.size > _MAX_SIZE:
+                    raise FormatError(source, f"the record has {entry.size:,} bytes, more than {_MAX_SIZE:,}")
+                content = entry.read()
+    if content is None:
+        raise FormatError(source, "it has no record of an environment, though the image's label says so")
+    return parse_record(content, source=f"{source}: {RECORD_PATH}")
