@@ -15,7 +15,20 @@ PACKAGE = "docker_envs"
 #: The floors from the ground up; whatever is not below one of these names belongs to no floor. The package's own
 #: `__init__` holds the version and stands on the ground.
 FLOORS = (
-    ("", "version", "errors", "streams", "digest", "fields", "paths", "report", "archive", "oci", "validate"),
+    (
+        "",
+        "version",
+        "errors",
+        "streams",
+        "digest",
+        "fields",
+        "paths",
+        "report",
+        "suggestion",
+        "archive",
+        "oci",
+        "validate",
+    ),
     ("transports",),
     ("images",),
     ("records",),

@@ -5,9 +5,9 @@ Spec: conda CEP 26, "Identifying packages and channels in the conda ecosystem", 
 
 from __future__ import annotations
 
-from docker_envs.environments.conda.suggestion import suggest
 from docker_envs.errors import InvalidInputError
 from docker_envs.oci.descriptor import Platform
+from docker_envs.suggestion import suggest
 
 NOARCH = "noarch"
 

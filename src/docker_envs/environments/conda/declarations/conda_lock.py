@@ -14,9 +14,9 @@ from docker_envs.environments.conda.declarations.yaml_document import load_yaml
 from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.environments.conda.solving.channels import expand_variables
 from docker_envs.environments.conda.subdirs import subdir_of
-from docker_envs.environments.conda.suggestion import suggest
 from docker_envs.errors import FormatError, InvalidDeclarationError, InvalidInputError
 from docker_envs.fields import Fields
+from docker_envs.suggestion import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -13,8 +13,8 @@ from docker_envs.environments.conda.declarations.yaml_document import YamlValue,
 from docker_envs.environments.conda.solving.channels import parse_channel
 from docker_envs.environments.conda.solving.match_specs import check_match_spec
 from docker_envs.environments.conda.subdirs import KNOWN_SUBDIRS
-from docker_envs.environments.conda.suggestion import suggest
 from docker_envs.errors import InvalidInputError
+from docker_envs.suggestion import suggest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from docker_envs.environments.conda.declarations.pixi_spec import check_keys, re
 from docker_envs.environments.conda.solving.channels import ChannelPriority, parse_channel
 from docker_envs.environments.conda.solving.solve_settings import SolveStrategy
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
-from docker_envs.environments.conda.suggestion import suggest
 from docker_envs.errors import InvalidDeclarationError, InvalidInputError
+from docker_envs.suggestion import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

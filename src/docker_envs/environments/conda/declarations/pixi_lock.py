@@ -15,8 +15,8 @@ from docker_envs.environments.conda.solving.match_specs import explanation, pars
 from docker_envs.environments.conda.solving.solve import package_of
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
 from docker_envs.environments.conda.subdirs import subdir_of
-from docker_envs.environments.conda.suggestion import suggest
 from docker_envs.errors import InvalidDeclarationError, InvalidInputError
+from docker_envs.suggestion import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

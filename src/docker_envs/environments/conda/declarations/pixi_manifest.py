@@ -32,9 +32,9 @@ from docker_envs.environments.conda.declarations.toml_document import parse_toml
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.solve_settings import SolveSettings, SolveStrategy
 from docker_envs.environments.conda.subdirs import subdir_of
-from docker_envs.environments.conda.suggestion import suggest
 from docker_envs.errors import FormatError, InvalidDeclarationError
 from docker_envs.fields import Fields
+from docker_envs.suggestion import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from docker_envs.environments.conda.solving.match_specs import check_match_spec
-from docker_envs.environments.conda.suggestion import suggest
 from docker_envs.errors import InvalidDeclarationError, InvalidInputError
+from docker_envs.suggestion import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
 from docker_envs.environments.conda.subdirs import KNOWN_SUBDIRS
-from docker_envs.environments.conda.suggestion import suggest
 from docker_envs.errors import InvalidDeclarationError
+from docker_envs.suggestion import suggest
 
 if TYPE_CHECKING:
     from docker_envs.fields import Fields

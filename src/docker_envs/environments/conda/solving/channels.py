@@ -10,8 +10,8 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from docker_envs.environments.conda.suggestion import suggest
 from docker_envs.errors import InvalidInputError
+from docker_envs.suggestion import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,0 +1,1 @@
+"""Projects: what a file such as `docker-env.yaml` declares about images."""
