@@ -53,6 +53,10 @@ HOMES = {
     "urllib3": ("transports.http",),
     "rattler": ("environments.conda",),
     "docker": ("transports.engine",),
+    "packageurl": ("records",),
+    "license_expression": ("records",),
+    "spdx_tools": ("records.spdx",),
+    "cyclonedx": ("records.cyclonedx",),
 }
 
 
