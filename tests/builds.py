@@ -43,6 +43,11 @@ class Outcome:
         return document
 
     @property
+    def package_layers(self) -> list[dict[str, Any]]:
+        """The layers of packages that `--json` printed."""
+        return [layer for layer in self.document["layers"] if layer["packages"]]
+
+    @property
     def digest(self) -> str:
         """The digest that `--json` printed."""
         return str(self.document["digest"])

@@ -36,7 +36,8 @@ LAYERS = {
 #: One package of the fixture channel whose archive is bzip2, which has only one encoder.
 PACKAGE_LAYER = "sha256:950e590ff37573d61bb7efca97ca709ba5664446ec49a72564c92deb1cf7af1d"
 PACKAGE_DIFF_ID = "sha256:601fddc3841f0ad1781fa04af67f499935862732955e26749a0ec9868b995db1"
-IMAGE = "sha256:68738e641ef9f0d52d5d72c02e65bcf602224d1e6bda3f765af8a7bd461a1e56"
+RECORD_LAYER = "sha256:9b0f478288ca785e4297e327f50da5ad0b901ba108a0f7c954d5d4175140aafe"
+IMAGE = "sha256:435252e74fa3881f19e72d08fe5897b540b9a3d95530cafdb0d6ac9a9aa29c1b"
 
 
 def numbers(count: int) -> bytes:
@@ -93,7 +94,8 @@ def test_an_image_of_a_package(channel: Path, tmp_path: Path) -> None:
         *("-o", tmp_path / "image.tar"),
         cache=tmp_path / "cache",
     ).document
-    (layer,) = built["layers"]
+    layer, record = built["layers"]
     assert layer["diff_id"] == PACKAGE_DIFF_ID
     assert layer["digest"] == PACKAGE_LAYER
+    assert record["digest"] == RECORD_LAYER
     assert built["digest"] == IMAGE

@@ -15,6 +15,7 @@ from docker_envs.builder.deliver import Delivery
 from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
+from docker_envs.builder.recording import record_build
 from docker_envs.builder.resolve import DOWNLOADS, read_packages, resolve
 from docker_envs.environments.conda.linking.findings import Finding, FindingKind
 from docker_envs.errors import BuildError
@@ -23,6 +24,7 @@ from docker_envs.images.transports import Transports
 from docker_envs.oci.edit import append_layer
 from docker_envs.oci.image import Image, NamedImage, scratch
 from docker_envs.planner.plan import Plan, make_plan
+from docker_envs.records.record import record_entries, record_label
 from docker_envs.report import SILENT, Reporter
 
 if TYPE_CHECKING:
@@ -171,7 +173,8 @@ def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, r
     base = scratch(request.platform) if request.base is None else delivery.base(request.base, request.platform)
     lock = resolve(request, cache.repodata, reporter)
     packages, archives = read_packages(lock, cache=cache, open_url=delivery.open_url, reporter=reporter)
-    budget = request.max_layers - len(base.layers) - (request.extra is not None)
+    records = request.record and request.declaration is not None
+    budget = request.max_layers - len(base.layers) - (request.extra is not None) - records
     plan = _plan(request, packages, budget)
     _check_scripts(request, plan)
     for group in _unused_groups(request, plan):
@@ -290,12 +293,22 @@ def _assemble(request: BuildRequest, prepared: Prepared, layers: list[Layer], ma
     created = timestamp_text(prepared.plan.timestamp if request.epoch is None else request.epoch)
     image = add_layers(prepared.base, prepared.plan, layers, created=created)
     prefix = request.link_options.prefix
+    others: list[tuple[str, Layer]] = []
     if request.extra is not None:
-        extra = maker.layer_of_entries(request.extra.iter_extra_entries(prefix[1:]), title="files of no package")
-        image = _append(image, extra, created, "files of no package")
+        title = "files of no package"
+        others.append((title, maker.layer_of_entries(request.extra.iter_extra_entries(prefix[1:]), title=title)))
     entries = activation.entries(prefix)
     if entries:
-        image = _append(image, maker.layer_of_entries(entries, title="entrypoint"), created, "entrypoint")
+        others.append(("entrypoint", maker.layer_of_entries(entries, title="entrypoint")))
+    for title, layer in others:
+        image = _append(image, layer, created, title)
+    labels: dict[str, str] = {}
+    if request.record:
+        titles = [title for title, _ in others]
+        record = record_build(request, prepared.plan, [*layers, *(layer for _, layer in others)], titles)
+        layer = maker.layer_of_entries(record_entries(record), title="record")
+        labels = record_label(image, layer)
+        image = _append(image, layer, created, "record of the environment")
     image = configure(
         image,
         request.container,
@@ -303,7 +316,7 @@ def _assemble(request: BuildRequest, prepared: Prepared, layers: list[Layer], ma
         removed=activation.activation.removed,
         wrapper=f"{prefix}/{ENTRYPOINT}" if entries else None,
     )
-    return annotate(image, base=_home(request), base_image=prepared.base, created=created)
+    return annotate(image, labels, base=_home(request), base_image=prepared.base, created=created)
 
 
 def _append(image: Image, layer: Layer, created: str, what: str) -> Image:

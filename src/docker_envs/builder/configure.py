@@ -81,12 +81,12 @@ def configure(
     return with_config(image, config)
 
 
-def annotate(image: Image, *, base: Reference | None, base_image: Image, created: str) -> Image:
-    """The standard annotations, as labels as well, since engines show only those.
+def annotate(image: Image, own: Mapping[str, str], *, base: Reference | None, base_image: Image, created: str) -> Image:
+    """The standard annotations and our own, as labels as well, since engines show only those.
 
     Spec: OCI image-spec 1.1, annotations.md, "Pre-Defined Annotation Keys".
     """
-    annotations = {f"{_ANNOTATION}created": created}
+    annotations = {f"{_ANNOTATION}created": created, **own}
     if base is not None:
         annotations[f"{_ANNOTATION}base.name"] = str(base.with_tag(base.tag)) if base.tag else str(base)
         annotations[f"{_ANNOTATION}base.digest"] = str(base_image.digest)

@@ -107,6 +107,7 @@ class BuildRequest:
         extra: An installed prefix whose files of no package become a layer of their own.
         strict: Whether scripts that are not run stop the build.
         force: Whether a base that the packages cannot run on is taken all the same.
+        record: Whether the image gets a record of its environment.
     """
 
     base: Location | None
@@ -131,6 +132,7 @@ class BuildRequest:
     strict: bool = False
     force: bool = False
     cache_read_only: bool = False
+    record: bool = True
 
     @property
     def link_options(self) -> LinkOptions:

@@ -92,6 +92,9 @@ class UserGroup:
             raise InvalidInputError(f"invalid `--group` {text!r}", hint="write it as `--group NAME=PATTERN,PATTERN`")
         return cls(name.strip(), patterns)
 
+    def __str__(self) -> str:
+        return f"{self.name}={','.join(self.patterns)}"
+
     def matches(self, name: str) -> bool:
         """Whether a package belongs to it."""
         return any(fnmatchcase(name.lower(), pattern) for pattern in self.patterns)

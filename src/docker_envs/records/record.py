@@ -75,17 +75,20 @@ class RecordedLayer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
 
 
 class RecordedSettings(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """How the layers were made; names and values are those of the options of `docker-envs build`."""
+    """How the layers were made; names and values are those of the options of `docker-envs build`.
+
+    What an option had no effect on is as by default, so that it does not change the image: `compile` is `always` when
+    something was compiled.
+    """
 
     filters: tuple[str, ...] = ()
     compile: str = "never"
     keep_setuid: bool = False
     activation: str = "env"
-    compression: str = "gzip"
+    compression: str = "gzip:1"
     max_layers: int | None = None
     layers: str = "auto"
     groups: tuple[str, ...] = ()
-    epoch: int | None = None
 
 
 class RecordedContainer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

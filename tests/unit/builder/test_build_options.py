@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from docker_envs.archive.whiteout import iter_flattened
+from docker_envs.records.record import RECORD_PATH
 from tests.builds import AMD64, build_archive, docker_envs, read_image_file
 from tests.declared import write_declarations
 from tests.images import flattened
@@ -91,7 +92,10 @@ def test_what_filters_leave_out_is_nowhere(cache: Path, tmp_path: Path, tested: 
     tree = flattened(read_image_file(output))
     record = json.loads(tree["opt/conda/conda-meta/tested-1.0-0.json"])
     kept = {f"lib/python{MINOR}/site-packages/tested/__init__.py", "share/doc/tested/LICENSE"}
-    assert {path.removeprefix("opt/conda/") for path in tree if "conda-meta" not in path} == kept
+    assert {path.removeprefix("opt/conda/") for path in tree if "conda-meta" not in path} == {
+        *kept,
+        RECORD_PATH,
+    }
     assert set(record["files"]) == {entry["_path"] for entry in record["paths_data"]["paths"]} == kept
     printed = build(cache, "-c", tested.as_uri(), "tested", "--filter", "docs", "--filter", "tests", "-o", output)
     assert "filter docs left out 1 file (100 B)\nfilter tests left out 2 files (17 B)\n" in printed.stdout
@@ -261,7 +265,7 @@ def test_categories_of_a_lock(cache: Path, tmp_path: Path, channel: Path) -> Non
 
     def built(*categories: str) -> list[str]:
         options = [text for category in categories for text in ("--category", category)]
-        layers = build(cache, "-f", lock, *options, "-o", tmp_path / "a.tar", "--json").document["layers"]
+        layers = build(cache, "-f", lock, *options, "-o", tmp_path / "a.tar", "--json").package_layers
         return sorted(name.partition("-1")[0].partition("-2")[0] for layer in layers for name in layer["packages"])
 
     main = ["greeting", "hello-sh", "purelib", "python-3.11.4-fake_0_cpython"]
@@ -276,7 +280,7 @@ def test_several_files_are_one_environment(cache: Path, tmp_path: Path, channel:
             f"channels: ['{channel.as_uri()}']\ndependencies: [{spec}]\nvariables: {{WHICH: {value}, {name}: x}}\n"
         )
     done = build(cache, "-f", "a.yml", "-f", "b.yml", "-o", "c.tar", "--json", cwd=tmp_path)
-    assert sorted(layer["packages"][0] for layer in done.document["layers"]) == [
+    assert sorted(layer["packages"][0] for layer in done.package_layers) == [
         "greeting-1.2-h1234567_3",
         "hello-sh-1.0-0",
         "links-1.0-0",

@@ -123,7 +123,7 @@ def test_standard_annotations_and_labels(base: str, name: str) -> None:
         "org.opencontainers.image.base.name": name,
         "org.opencontainers.image.base.digest": str(BASE.digest),
     }
-    image = annotate(CONFIGURED, base=Reference.parse(base), base_image=BASE, created=CREATED)
+    image = annotate(CONFIGURED, {}, base=Reference.parse(base), base_image=BASE, created=CREATED)
     assert image.annotations == expected
     assert image.config.labels == {"x": "y", **expected}
     assert image.config.document["created"] == CREATED
@@ -132,10 +132,10 @@ def test_standard_annotations_and_labels(base: str, name: str) -> None:
 
 
 def test_scratch_is_no_base_to_name() -> None:
-    image = annotate(BASE, base=None, base_image=BASE, created=CREATED)
+    image = annotate(BASE, {}, base=None, base_image=BASE, created=CREATED)
     assert image.annotations == {"org.opencontainers.image.created": CREATED}
 
 
 def test_annotations_of_the_base_are_kept() -> None:
     base = replace(BASE, annotations={"own": "kept"})
-    assert annotate(base, base=None, base_image=BASE, created=CREATED).annotations["own"] == "kept"
+    assert annotate(base, {}, base=None, base_image=BASE, created=CREATED).annotations["own"] == "kept"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from docker_envs.records.record import RECORD_PATH
 from docker_envs.transports.files.layout import read_layout
 from docker_envs.validate import validate_image
 from tests.builds import PATIENCE, docker_envs, environment, read_image_file
@@ -50,8 +51,8 @@ def test_what_is_printed(cache: Path, tmp_path: Path, specs: tuple[str, ...]) ->
     image = read_image_file(tmp_path / "image.tar")
     digest, summary, wrote = done.stdout.splitlines()
     assert digest == image.digest
-    assert summary.startswith("linux/amd64, 2 layers (")
-    assert ", 2 of them from 2 packages (" in summary
+    assert summary.startswith("linux/amd64, 3 layers (")
+    assert ", 3 of them from 2 packages (" in summary
     assert wrote == "wrote image.tar (hello:1)"
     verbs = [line.split()[0] for line in done.stderr.splitlines()]
     assert sorted(verbs) == ["build", "build", "read", "solve", "write"]
@@ -92,7 +93,8 @@ def test_json(cache: Path, tmp_path: Path, channel: Path) -> None:
     assert [(layer["digest"], layer["diff_id"], layer["size"]) for layer in layers] == [
         (layer.digest, layer.diff_id, layer.size) for layer in image.layers
     ]
-    assert sorted(name for layer in layers for name in layer["packages"]) == [
+    assert layers[-1]["packages"] is None
+    assert sorted(name for layer in layers[:-1] for name in layer["packages"]) == [
         "clobber-file-a-1.0-0",
         "clobber-file-b-1.0-0",
         "post-link-1.0-0",
@@ -173,7 +175,7 @@ def test_compressions_and_levels_give_the_same_tree(cache: Path, tmp_path: Path,
         path = tmp_path / f"{setting}.tar"
         assert build(cache, "-c", channel.as_uri(), "noise", "--compression", setting, "-o", path).status == 0
         image = read_image_file(path)
-        trees.append(flattened(image))
+        trees.append({path: content for path, content in flattened(image).items() if RECORD_PATH not in path})
         digests.add(image.digest)
     assert all(tree == trees[0] for tree in trees)
     assert len(digests) == 4
@@ -182,7 +184,7 @@ def test_compressions_and_levels_give_the_same_tree(cache: Path, tmp_path: Path,
 def test_the_environment_file_of_the_working_directory_is_used(cache: Path, tmp_path: Path, channel: Path) -> None:
     write_environment(tmp_path / "environment.yml", channel, "greeting")
     done = build(cache, "-o", "image.tar", "--json", cwd=tmp_path)
-    assert [layer["packages"] for layer in done.document["layers"]] == [["greeting-1.2-h1234567_3"]]
+    assert [layer["packages"] for layer in done.package_layers] == [["greeting-1.2-h1234567_3"]]
     assert "note:" not in done.stderr
     assert (
         docker_envs(*BUILD, "-f", "environment.yml", "-o", "b.tar", "-q", cache=cache, cwd=tmp_path).stdout.strip()
@@ -192,8 +194,8 @@ def test_the_environment_file_of_the_working_directory_is_used(cache: Path, tmp_
 
 def test_specs_are_added_to_those_of_a_file(cache: Path, tmp_path: Path, channel: Path) -> None:
     path = write_environment(tmp_path / "env.yml", channel, "greeting")
-    document = build(cache, "-f", path, "links", "-o", tmp_path / "image.tar", "--json").document
-    assert sorted(layer["packages"][0] for layer in document["layers"]) == ["greeting-1.2-h1234567_3", "links-1.0-0"]
+    done = build(cache, "-f", path, "links", "-o", tmp_path / "image.tar", "--json")
+    assert sorted(layer["packages"][0] for layer in done.package_layers) == ["greeting-1.2-h1234567_3", "links-1.0-0"]
 
 
 def test_without_specs_the_image_is_the_base_and_a_note_says_so(cache: Path, tmp_path: Path) -> None:
@@ -339,7 +341,7 @@ def test_a_local_and_a_remote_channel_differ_only_in_the_records(
         trees.append(flattened(read_image_file(tmp_path / f"{number}.tar")))
     differing = {path for path in trees[0] if trees[0][path] != trees[1][path]}
     assert trees[0].keys() == trees[1].keys()
-    assert {Path(path).parent.name for path in differing} == {"conda-meta"}
+    assert {Path(path).parent.name for path in differing} == {"conda-meta", "docker-envs"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

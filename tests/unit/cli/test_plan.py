@@ -82,12 +82,12 @@ def test_json_has_the_documented_fields(cache: Path, tmp_path: Path, specs: tupl
     assert list(document["layers"][0]) == list(documented["layers"][0])
     assert {layer["origin"] for layer in document["layers"]} == {"build"}
     assert {layer["reason"] for layer in document["layers"]} == {"package"}
-    built = docker_envs("build", *AMD64, *specs, "-o", tmp_path / "x.tar", "--json", cache=cache).document
+    built = docker_envs("build", *AMD64, *specs, "-o", tmp_path / "x.tar", "--json", cache=cache)
     after = plan(cache, *specs, "--json").document["layers"]
     assert [(layer["origin"], layer["size"]) for layer in after] == [
-        ("store", each["size"]) for each in built["layers"]
+        ("store", each["size"]) for each in built.package_layers
     ]
-    assert [layer["packages"] for layer in after] == [layer["packages"] for layer in built["layers"]]
+    assert [layer["packages"] for layer in after] == [layer["packages"] for layer in built.package_layers]
     _, _, table = section.partition("| `reason` |")
     cells = re.findall(r"^\| (`[^|]*)\|", table, re.MULTILINE)
     reasons = {word for cell in cells for word in re.findall(r"`(\w+)`", cell)}
@@ -118,7 +118,7 @@ def test_groups_and_strategies(cache: Path, specs: tuple[str, ...]) -> None:
     [
         (("--layers", "two"), "error: invalid `--layers` 'two'"),
         (("--group", "x"), "error: invalid `--group` 'x'"),
-        (("--layers", "per-package", "--max-layers", "1"), "error: 2 packages need a layer each, and 1 are left"),
+        (("--layers", "per-package", "--max-layers", "2"), "error: 2 packages need a layer each, and 1 are left"),
         (("--group", "a=x", "--group", "a=y"), "error: the group `a` is given twice"),
         (("--add-unowned",), "error: `--add-unowned` needs an installed environment"),
     ],
