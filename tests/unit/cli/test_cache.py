@@ -58,14 +58,14 @@ def test_parts_are_listed_apart(run: Run, cache: Path) -> None:
     assert [line[-1] for line in lines] == ["packages", "metadata", "repodata", "layers", "total"]
     document = json.loads(run("cache", "du", "--json").text)
     assert document["directory"] == str(cache)
-    assert (document["packages"]["count"], document["layers"]["count"]) == (2, 2)
+    assert (document["packages"]["count"], document["layers"]["count"]) == (2, 3)
     assert document["size"] == sum(path.stat().st_size for path in files(cache))
     listed = json.loads(run("cache", "ls", "--json").text)
     assert sum(each["size"] for each in listed) == document["size"]
-    assert sorted(each["name"] for each in listed if each["part"] == "layers") == [
-        "greeting-1.2-h1234567_3",
-        "hello-sh-1.0-0",
-    ]
+    names = sorted(each["name"] for each in listed if each["part"] == "layers")
+    assert names[:2] == ["greeting-1.2-h1234567_3", "hello-sh-1.0-0"]
+    # The record is no package's.
+    assert [name.partition(":")[0] for name in names[2:]] == ["sha256"]
     assert len(run("cache", "ls").text.splitlines()) == len(listed)
     assert run("cache", "du", "--cache-dir", cache / "missing").text.split()[:2] == ["0", "B"]
 
@@ -114,9 +114,9 @@ def test_verify_finds_a_flipped_byte(run: Run, cache: Path) -> None:
 
 
 def test_clear(run: Run, cache: Path) -> None:
-    assert run("cache", "clear", "--dry-run").text.startswith("would remove 2 layers, 2 packages, ")
+    assert run("cache", "clear", "--dry-run").text.startswith("would remove 3 layers, 2 packages, ")
     assert files(cache)
-    assert run("cache", "clear").text.startswith("removed 2 layers, 2 packages, ")
+    assert run("cache", "clear").text.startswith("removed 3 layers, 2 packages, ")
     assert files(cache) == []
 
 
