@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from docker_envs.builder.activate import ENTRYPOINT, PlannedActivation, plan_activation
+from docker_envs.builder.application.layer import iter_files
 from docker_envs.builder.base_system import check_library, find_library, required_glibc
 from docker_envs.builder.cache import CacheDirectory, open_cache
 from docker_envs.builder.configure import add_layers, annotate, configure, environment_variables, timestamp_text
@@ -174,7 +175,7 @@ def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, r
     lock = resolve(request, cache.repodata, reporter)
     packages, archives = read_packages(lock, cache=cache, open_url=delivery.open_url, reporter=reporter)
     records = request.record and request.declaration is not None
-    budget = request.max_layers - len(base.layers) - (request.extra is not None) - records
+    budget = request.max_layers - len(base.layers) - len(request.files) - records
     plan = _plan(request, packages, budget)
     _check_scripts(request, plan)
     for group in _unused_groups(request, plan):
@@ -293,10 +294,10 @@ def _assemble(request: BuildRequest, prepared: Prepared, layers: list[Layer], ma
     created = timestamp_text(prepared.plan.timestamp if request.epoch is None else request.epoch)
     image = add_layers(prepared.base, prepared.plan, layers, created=created)
     prefix = request.link_options.prefix
-    others: list[tuple[str, Layer]] = []
-    if request.extra is not None:
-        title = "files of no package"
-        others.append((title, maker.layer_of_entries(request.extra.iter_extra_entries(prefix[1:]), title=title)))
+    others = [
+        (files.title, maker.layer_of_entries(iter_files(files, prefix=prefix), title=files.title))
+        for files in request.files
+    ]
     entries = activation.entries(prefix)
     if entries:
         others.append(("entrypoint", maker.layer_of_entries(entries, title="entrypoint")))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from docker_envs.images.container import container_changes
 from docker_envs.oci.edit import append_layer, to_oci, with_annotations, with_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from docker_envs.builder.request import ContainerSettings
+    from docker_envs.images.container import ContainerSettings
     from docker_envs.oci.image import Image
     from docker_envs.oci.layer import Layer
     from docker_envs.oci.reference import Reference
@@ -62,18 +63,10 @@ def configure(
     """
     config = image.config.without_env(removed)
     config = config.with_env({**env, **settings.env}) if env or settings.env else config
-    changes: dict[str, object] = {}
-    if settings.entrypoint is not None:
-        changes |= {"Entrypoint": list(settings.entrypoint) or None, "Cmd": None}
+    changes = container_changes(config, settings)
     if wrapper is not None:
         entrypoint = settings.entrypoint if settings.entrypoint is not None else config.container.get("Entrypoint")
         changes["Entrypoint"] = [wrapper, *(entrypoint or ())]
-    if settings.cmd is not None:
-        changes["Cmd"] = list(settings.cmd) or None
-    if settings.user is not None:
-        changes["User"] = settings.user
-    if settings.workdir is not None:
-        changes["WorkingDir"] = settings.workdir
     if changes:
         config = config.with_container(**changes)
     if settings.labels:

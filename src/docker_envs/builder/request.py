@@ -11,40 +11,21 @@ from docker_envs.environments.base import DEFAULT_PREFIX, Target
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
+from docker_envs.images.container import ContainerSettings
 from docker_envs.images.transports import Connection
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS, Grouping
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from docker_envs.builder.application.accounts import Group, User
+    from docker_envs.builder.application.contents import FilesLayer
     from docker_envs.environments.conda.declarations.declaration import Declaration
-    from docker_envs.environments.conda.declarations.prefix import PrefixImport
     from docker_envs.environments.conda.linking.filters import Filter
     from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
     from docker_envs.images.location import Location
     from docker_envs.oci.descriptor import Platform
     from docker_envs.oci.reference import Reference
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerSettings:
-    """What a container of the image runs; None keeps what the base says.
-
-    Attributes:
-        entrypoint: Program and first arguments.
-        cmd: Default arguments, or program.
-        user: User, with group as `user:group`.
-        workdir: Working directory.
-        env: Environment variables.
-        labels: Labels.
-    """
-
-    entrypoint: tuple[str, ...] | None = None
-    cmd: tuple[str, ...] | None = None
-    user: str | None = None
-    workdir: str | None = None
-    env: dict[str, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +85,9 @@ class BuildRequest:
         keep_setuid: Whether files keep set-user-id bits.
         activation: How the environment is activated.
         access: How channels are reached.
-        extra: An installed prefix whose files of no package become a layer of their own.
+        files: Layers on top of the packages, lowest first.
+        users: Accounts that the image gets, unless the base has them.
+        groups: The same.
         strict: Whether scripts that are not run stop the build.
         force: Whether a base that the packages cannot run on is taken all the same.
         record: Whether the image gets a record of its environment.
@@ -128,7 +111,9 @@ class BuildRequest:
     keep_setuid: bool = False
     activation: ActivationMode = ActivationMode.ENV
     access: ChannelAccess = field(default_factory=ChannelAccess)
-    extra: PrefixImport | None = None
+    files: tuple[FilesLayer, ...] = ()
+    users: tuple[User, ...] = ()
+    groups: tuple[Group, ...] = ()
     strict: bool = False
     force: bool = False
     cache_read_only: bool = False

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.host import cache_directory, parse_base, source_date_epoch
-from docker_envs.builder.request import ActivationMode, BuildRequest, ContainerSettings, Destinations
+from docker_envs.builder.request import ActivationMode, BuildRequest, Destinations
 from docker_envs.cli import build_options as opt
 from docker_envs.cli import build_output, options
 from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, connection
@@ -24,6 +24,7 @@ from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
 from docker_envs.errors import InvalidInputError
+from docker_envs.images.container import ContainerSettings
 from docker_envs.images.location import STREAM, parse_location
 from docker_envs.oci.reference import Reference
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
@@ -123,7 +124,7 @@ def build_command(
         keep_setuid=keep_setuid,
         activation=options.parse_choice(activation, ActivationMode, "--activation"),
         access=ChannelAccess(offline=offline, mirrors=options.parse_mirrors(mirror or ())),
-        extra=declared.unowned(wanted=add_unowned),
+        files=declared.unowned(wanted=add_unowned),
         strict=strict,
         force=force,
         cache_read_only=cache_read_only,

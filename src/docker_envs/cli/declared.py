@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from docker_envs.builder.application.contents import FilesLayer
 from docker_envs.environments.conda.declarations.declaration import DEFAULT_CHANNEL, Declaration
 from docker_envs.environments.conda.declarations.read import DEFAULT_FILE, read_declarations
 from docker_envs.environments.conda.solving.channels import parse_channel
@@ -60,8 +61,8 @@ class Declared:
             declared = replace(declared, settings=replace(declared.settings, channel_priority=self.priority))
         return declared
 
-    def unowned(self, *, wanted: bool) -> PrefixImport | None:
-        """The installed environment whose files of no package are wanted.
+    def unowned(self, *, wanted: bool) -> tuple[FilesLayer, ...]:
+        """The layer of what no package owns in the installed environment, when it is wanted.
 
         Raises:
             InvalidInputError: There is none.
@@ -70,4 +71,4 @@ class Declared:
             raise InvalidInputError(
                 "`--add-unowned` needs an installed environment", hint="name it with `--prefix-from` or `--name`"
             )
-        return self.prefix if wanted else None
+        return (FilesLayer.of_unowned(self.prefix),) if wanted and self.prefix is not None else ()

@@ -89,7 +89,7 @@ def plan_command(
         keep_setuid=keep_setuid,
         activation=options.parse_choice(activation, ActivationMode, "--activation"),
         access=ChannelAccess(offline=offline, mirrors=options.parse_mirrors(mirror or ())),
-        extra=declared.unowned(wanted=add_unowned),
+        files=declared.unowned(wanted=add_unowned),
         force=force,
     )
     others = [replace(first, platform=target, declaration=declared.declaration(target)) for target in targets[1:]]

@@ -14,8 +14,9 @@ import msgspec
 
 from docker_envs.archive.entry import DIRECTORY_MTIME, Entry, file_entry
 from docker_envs.archive.reader import iter_entries
-from docker_envs.errors import FormatError
+from docker_envs.errors import FormatError, InvalidInputError
 from docker_envs.fields import canonical_json
+from docker_envs.images.container import Healthcheck
 
 if TYPE_CHECKING:
     from docker_envs.oci.image import Image
@@ -100,6 +101,11 @@ class RecordedContainer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only
     workdir: str | None = None
     env: dict[str, str] = {}
     labels: dict[str, str] = {}
+    ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    stop_signal: str | None = None
+    healthcheck: Healthcheck | None = None
+    shell: tuple[str, ...] | None = None
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -159,7 +165,7 @@ def parse_record(content: bytes, *, source: str) -> Record:
     """
     try:
         record = _DECODER.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidInputError) as error:
         raise FormatError(source, f"no record of an environment ({error})") from error
     if record.version != _VERSION:
         raise FormatError(

@@ -8,8 +8,8 @@ import pytest
 
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.configure import add_layers, annotate, configure, environment_variables, timestamp_text
-from docker_envs.builder.request import ContainerSettings
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
+from docker_envs.images.container import ContainerSettings
 from docker_envs.oci import media_types
 from docker_envs.oci.edit import with_config
 from docker_envs.oci.reference import Reference
