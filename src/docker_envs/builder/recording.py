@@ -92,10 +92,19 @@ def _settings(request: BuildRequest, plan: Plan) -> RecordedSettings:
 def _container(request: BuildRequest) -> RecordedContainer:
     settings = request.container
     return RecordedContainer(
-        entrypoint=settings.entrypoint,
-        cmd=settings.cmd,
+        entrypoint=_optional(settings.entrypoint),
+        cmd=_optional(settings.cmd),
         user=settings.user,
         workdir=settings.workdir,
-        env=settings.env,
-        labels=settings.labels,
+        env=dict(settings.env),
+        labels=dict(settings.labels),
+        ports=tuple(settings.ports),
+        volumes=tuple(settings.volumes),
+        stop_signal=settings.stop_signal,
+        healthcheck=settings.healthcheck,
+        shell=_optional(settings.shell),
     )
+
+
+def _optional(items: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if items is None else tuple(items)
