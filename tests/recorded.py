@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from docker_envs.oci.descriptor import Platform
-from docker_envs.oci.edit import with_annotations, with_config
+from docker_envs.oci.edit import append_layer, with_annotations, with_config
 from docker_envs.oci.image import Image, scratch
-from docker_envs.records.record import Record, RecordedLayer, RecordedPackage, make_record
+from docker_envs.records.record import (
+    Record,
+    RecordedLayer,
+    RecordedPackage,
+    make_record,
+    record_entries,
+    record_label,
+)
+from tests.images import make_image, make_layer
 
 CHANNEL = "https://conda.anaconda.org/conda-forge"
 BASE_DIGEST = "sha256:" + "b" * 64
@@ -43,3 +51,15 @@ def image(*, created: str | None = "2024-05-06T07:08:09.123456789+02:00", **anno
 def image_on_base() -> Image:
     """One whose base is known."""
     return image(base_name="docker.io/library/debian:12", base_digest=BASE_DIGEST)
+
+
+def recorded_image(*records: Record) -> Image:
+    """An image with a layer of files, and one for each record."""
+    made = make_image({"etc/motd": b"hello\n"})
+    for each in records:
+        (entry,) = record_entries(each)
+        layer = make_layer({entry.path: each.to_bytes()})
+        labels = record_label(made, layer)
+        made = append_layer(made, layer, history={"created_by": "record"})
+        made = with_config(made, made.config.with_labels(labels))
+    return made

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+import json
 import re
 from dataclasses import dataclass, field
 
+from docker_envs.oci.media_types import OCI_INDEX
 from tests.simulators.http_server import Answer, HttpSimulator, Request, json_answer, refusal
 
-_PATH = re.compile(r"/v2/(?P<name>.+?)/(?P<kind>manifests|blobs)/(?P<rest>.*)")
+_PATH = re.compile(r"/v2/(?P<name>.+?)/(?P<kind>manifests|blobs|referrers)/(?P<rest>.*)")
 
 
 def sha256(content: bytes) -> str:
@@ -52,6 +54,7 @@ class RegistrySimulator(HttpSimulator):
         chunks: Status for chunks, if they are refused.
         shortest_chunk: The least length of chunks but the last, which is announced.
         largest_body: What is longer is too large.
+        lists_referrers: Whether it has the API of OCI 1.1 for that.
     """
 
     def __init__(self, tokens: TokenRules | None = None) -> None:
@@ -65,6 +68,7 @@ class RegistrySimulator(HttpSimulator):
         self.chunks: int | None = None
         self.shortest_chunk = 0
         self.largest_body = 1 << 60
+        self.lists_referrers = False
         self._issued: dict[str, tuple[frozenset[str], int]] = {}
         self._numbers = itertools.count(1)
 
@@ -93,6 +97,8 @@ class RegistrySimulator(HttpSimulator):
             return json_answer({})
         if found["kind"] == "manifests":
             return self._manifest(request, name, found["rest"])
+        if found["kind"] == "referrers":
+            return self._referrers(name, found["rest"])
         if found["rest"].startswith("uploads/"):
             return self._upload(request, name)
         return self._blob(request, name, found["rest"])
@@ -100,11 +106,30 @@ class RegistrySimulator(HttpSimulator):
     def _manifest(self, request: Request, name: str, key: str) -> Answer:
         if request.method == "PUT":
             digest = self.add_manifest(name, key, request.body, request.headers["content-type"])
-            return Answer(201, headers={"Docker-Content-Digest": digest})
+            subject = json.loads(request.body).get("subject") if self.lists_referrers else None
+            known = {"OCI-Subject": subject["digest"]} if subject else {}
+            return Answer(201, headers={"Docker-Content-Digest": digest, **known})
         if key not in self.repository(name).manifests:
             return refusal(404, "MANIFEST_UNKNOWN", f"manifest unknown to {name}")
         media_type, content = self.repository(name).manifests[key]
         return Answer(200, content, {"Content-Type": media_type, "Docker-Content-Digest": sha256(content)})
+
+    def _referrers(self, name: str, subject: str) -> Answer:
+        if not self.lists_referrers:
+            return Answer(404, b"404 page not found\n")
+        entries = {}
+        for media_type, content in self.repository(name).manifests.values():
+            document = json.loads(content)
+            if document.get("subject", {}).get("digest") == subject:
+                entries[sha256(content)] = {
+                    "mediaType": media_type,
+                    "digest": sha256(content),
+                    "size": len(content),
+                    "artifactType": document.get("artifactType", document["config"]["mediaType"]),
+                    "annotations": document.get("annotations", {}),
+                }
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": list(entries.values())}
+        return Answer(200, json.dumps(index).encode(), {"Content-Type": OCI_INDEX})
 
     def _blob(self, request: Request, name: str, digest: str) -> Answer:
         if digest not in self.repository(name).blobs:

@@ -1,0 +1,41 @@
+"""The environment of an image as a file of the format that somebody wants."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from docker_envs.projects.exports.environment_yml import environment_yml
+from docker_envs.projects.exports.explicit import explicit_list
+from docker_envs.projects.exports.pixi_lock import pixi_lock
+
+if TYPE_CHECKING:
+    from docker_envs.records.record import Record
+
+
+class ExportFormat(StrEnum):
+    """A format, named after the file that it is known by."""
+
+    ENVIRONMENT_YML = "environment.yml"
+    EXPLICIT = "explicit"
+    PIXI_LOCK = "pixi.lock"
+    RECORD = "record"
+
+
+def export_record(record: Record, kind: ExportFormat) -> str:
+    """The text of a file from which the environment can be made again.
+
+    Raises:
+        FormatError: The record names a package that can be none.
+        InvalidInputError: The format cannot say what the record does.
+    """
+    match kind:
+        case ExportFormat.ENVIRONMENT_YML:
+            return environment_yml(record)
+        case ExportFormat.EXPLICIT:
+            return explicit_list(record)
+        case ExportFormat.PIXI_LOCK:
+            return pixi_lock(record)
+        case ExportFormat.RECORD:
+            return f"{json.dumps(record.to_json(), indent=2, sort_keys=True, ensure_ascii=False)}\n"
