@@ -118,6 +118,10 @@ Env = Annotated[
 Label = Annotated[
     list[str] | None, typer.Option("--label", "-l", metavar="NAME=VALUE", help="Label.", rich_help_panel=_IMAGE)
 ]
+Record = Annotated[
+    bool,
+    typer.Option("--record/--no-record", help="Say in the image what it was made from.", rich_help_panel=_IMAGE),
+]
 MaxLayers = Annotated[int, typer.Option(min=1, help="Layers, the base's included.", rich_help_panel=_IMAGE)]
 Layers = Annotated[
     str, typer.Option(help="auto, per-package or one: how packages are distributed.", rich_help_panel=_IMAGE)
