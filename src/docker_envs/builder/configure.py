@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from docker_envs.oci.reference import Reference
     from docker_envs.planner.plan import Plan
 
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: What engines search when an image does not say it.
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ANNOTATION = "org.opencontainers.image."
+#: What an image says of its base, in annotations and labels.
+BASE_NAME, BASE_DIGEST = f"{_ANNOTATION}base.name", f"{_ANNOTATION}base.digest"
 
 
 def timestamp_text(seconds: int) -> str:
@@ -28,7 +31,7 @@ def timestamp_text(seconds: int) -> str:
 
 def environment_variables(base: Mapping[str, str], *, prefix: str, variables: Mapping[str, str]) -> dict[str, str]:
     """What makes the environment active in every process of a container, `docker exec` included."""
-    path = base.get("PATH") or _DEFAULT_PATH
+    path = base.get("PATH") or DEFAULT_PATH
     own = f"{prefix}/bin"
     if own not in path.split(":"):
         path = f"{own}:{path}"
@@ -79,9 +82,14 @@ def annotate(image: Image, own: Mapping[str, str], *, base: Reference | None, ba
 
     Spec: OCI image-spec 1.1, annotations.md, "Pre-Defined Annotation Keys".
     """
-    annotations = {f"{_ANNOTATION}created": created, **own}
-    if base is not None:
-        annotations[f"{_ANNOTATION}base.name"] = str(base.with_tag(base.tag)) if base.tag else str(base)
-        annotations[f"{_ANNOTATION}base.digest"] = str(base_image.digest)
+    annotations = {f"{_ANNOTATION}created": created, **own, **base_annotations(base, base_image)}
     image = with_config(image, image.config.with_created(created).with_labels(annotations))
     return with_annotations(image, annotations)
+
+
+def base_annotations(base: Reference | None, base_image: Image) -> dict[str, str]:
+    """What names a base; nothing for one that is in no registry."""
+    if base is None:
+        return {}
+    name = str(base.with_tag(base.tag)) if base.tag else str(base)
+    return {BASE_NAME: name, BASE_DIGEST: str(base_image.digest)}

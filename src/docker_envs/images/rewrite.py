@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from docker_envs.oci.artifact import Artifact
     from docker_envs.oci.descriptor import Platform
     from docker_envs.oci.image import Image
+    from docker_envs.report import Reporter
 
 
 def rewrite_images(
@@ -50,14 +51,25 @@ def rewrite_images(
     """
     check_destination(target)
     named = open_artifact(source, transports, platform=platform)
+    changed = edit_artifact(named, change, source=source, reporter=transports.reporter)
+    return write_artifact(changed, target, transports)
+
+
+def edit_artifact(
+    named: NamedArtifact, change: Callable[[Image], Image], *, source: Location, reporter: Reporter
+) -> NamedArtifact:
+    """The artifact with its container images changed; the reporter is warned of attestations that are left out.
+
+    Raises:
+        InvalidInputError: It is no container image.
+        DockerEnvsError: What `change` raises.
+    """
     if not named.artifact.images():
         raise InvalidInputError(f"`{source}` is no container image, but `{named.artifact.media_type}`")
     changed = edit_images(named.artifact, change)
     if dropped := _others(named.artifact) - _others(changed):
-        transports.reporter.warning(
-            f"left out {counted(dropped, 'attestation')} of `{source}`: they speak of images that changed"
-        )
-    return write_artifact(NamedArtifact(changed, named.references), target, transports)
+        reporter.warning(f"left out {counted(dropped, 'attestation')} of `{source}`: they speak of images that changed")
+    return NamedArtifact(changed, named.references)
 
 
 def _others(artifact: Artifact) -> int:

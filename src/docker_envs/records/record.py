@@ -120,6 +120,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         layers: All layers but the record's own, lowest first.
         settings: How they were made.
         variables: Variables that the declaration sets.
+        requires: What the packages need of the base: `glibc` with its lowest version.
         container: What was asked for over the base's config.
     """
 
@@ -131,6 +132,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     layers: tuple[RecordedLayer, ...] = ()
     settings: RecordedSettings = RecordedSettings()
     variables: dict[str, str] = {}
+    requires: dict[str, str] = {}
     container: RecordedContainer = RecordedContainer()
 
     def to_bytes(self) -> bytes:

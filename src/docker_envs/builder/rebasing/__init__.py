@@ -1,0 +1,1 @@
+"""A new base under the layers of an image."""
