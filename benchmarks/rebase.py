@@ -95,7 +95,16 @@ def main() -> None:
         listing, log = Path(folder, "images"), Path(folder, "log")
         listing.write_text("\n".join(names))
         before, start = log.stat().st_size, time.perf_counter()
-        command = [sys.executable, "-m", "docker_envs", "rebase", "--onto", str(bases[1]), "--file", listing]
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "docker_envs",
+            "rebase",
+            "--onto",
+            str(bases[1]),
+            "--file",
+            listing,
+        ]
         done = measure.run([*command, "--jobs", str(arguments.jobs), "--json"])
         seconds, summary = time.perf_counter() - start, json.loads(done.stdout)
         counts = moved(log.read_bytes()[before:].decode(), sizes)
@@ -105,7 +114,9 @@ def main() -> None:
     print(f"  {again.seconds:.2f} s for the same again, with {json.loads(again.stdout)['unchanged']} unchanged")
     for name, count in counts.items():
         print(f"  {name:18} {count:10,}")
-    print(f"  base bytes sent    {summary['base_bytes_sent']:10,}\n  peak memory        {done.peak_memory / 1e6:8.0f} MB")
+    print(
+        f"  base bytes sent    {summary['base_bytes_sent']:10,}\n  peak memory        {done.peak_memory / 1e6:8.0f} MB"
+    )
 
 
 if __name__ == "__main__":

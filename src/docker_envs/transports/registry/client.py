@@ -305,10 +305,14 @@ class RegistryClient:
 
     def _push_blobs(self, artifact: Artifact, target: Reference) -> None:
         configs = {each.blobs[0].digest for each in artifact.walk() if each.blobs}
+        is_source = not self._session.registries.is_remapped(target.name)
         missing = [
             blob
             for digest, blob in artifact.all_blobs().items()
-            if not media_types.is_foreign(blob.media_type) and not self._uploader.has_pushed(digest, target)
+            if not media_types.is_foreign(blob.media_type)
+            and not self._uploader.has_pushed(digest, target)
+            # Whoever has a manifest has its blobs; and if not, they could not be read from there either.
+            and not (is_source and blob.origin is not None and blob.origin.name == target.name)
         ]
 
         def job(blob: Blob, cancelled: threading.Event) -> None:

@@ -147,6 +147,11 @@ class RegistriesConf:
         entry, _ = self._find(name)
         return entry is not None and entry.insecure
 
+    def is_remapped(self, name: str) -> bool:
+        """Whether what is pulled from a repository may come from elsewhere: a mirror, or another location."""
+        entry, _ = self._find(name)
+        return entry is not None and bool(entry.mirrors or entry.location)
+
     def _find(self, name: str) -> tuple[RegistryEntry | None, str]:
         """The table with the longest prefix, and what follows the prefix."""
         matches = [(entry, rest) for entry in self.entries.values() if (rest := entry.rest(name)) is not None]

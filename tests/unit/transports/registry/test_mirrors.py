@@ -274,3 +274,13 @@ def test_blocked_registries_are_pushed_to_but_not_pulled_from(servers: Servers) 
     one.push_image(tiny_image(), name(origin))
     with pytest.raises(InvalidInputError, match=r"`r.conf` forbids"):
         one.image(name(origin))
+
+
+def test_what_a_mirror_had_is_pushed_to_the_registry_itself(servers: Servers) -> None:
+    origin, mirror, _ = servers
+    settings = conf(servers)
+    client().push_image(tiny_image(), name(mirror))
+    one = client(registries=settings)
+    image = one.image(name(origin))
+    assert one.push_image(image, name(origin, "app:2")) == image.digest
+    assert {layer.digest for layer in image.layers} <= origin.repository("app").blobs.keys()

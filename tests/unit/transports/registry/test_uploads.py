@@ -91,12 +91,15 @@ def test_a_base_that_is_extended_is_mounted(server: RegistrySimulator) -> None:
     assert not [line for line in server.asked if line.startswith("GET /v2/library")]
 
 
-def test_a_base_in_the_same_repository_exists(server: RegistrySimulator) -> None:
+def test_a_base_in_the_same_repository_is_not_asked_for(server: RegistrySimulator) -> None:
     store(server, tiny_image())
     base = client().image(name(server))
+    server.log.clear()
     reporter = Recorder()
     client(reporter=reporter).push_image(make_image(*base.layers, tiny_layer("new\n")), name(server, "app:2"))
-    assert sorted(reporter.finished) == ["exists", "exists", "uploaded"]
+    assert reporter.finished == ["uploaded"]
+    assert not [line for line in server.asked if any(layer.digest in line for layer in base.layers)]
+    assert client().image(name(server, "app:2")).layers[:2] == base.layers
 
 
 @pytest.mark.parametrize("status", [202, 400, 401, 403, 404, 405])
