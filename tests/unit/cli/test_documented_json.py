@@ -32,6 +32,7 @@ IMAGE, ARM = make_image(*LAYERS), make_image(*LAYERS, platform=ARM64)
 def run(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
     write_layout(tmp_path / "one", [named(IMAGE, "localhost/x:1")])
+    write_layout(tmp_path / "rebased", [named(make_image(*LAYERS, make_layer()), "localhost/x:1")])
     write_layout(tmp_path / "both", [NamedImage(IMAGE, (Reference.parse("x:1"),), (ARM,))])
     (tmp_path / "one/blobs/sha256" / ("0" * 64)).write_bytes(b"of nobody")
     (tmp_path / "file").touch()
@@ -64,6 +65,7 @@ def shape(value: Any, like: Any) -> Any:
         ("validate", 0, ["oci:both"]),
         ("copy", 0, ["oci:both", "oci:copy:1"]),
         ("append", 0, ["oci:one", "--path", "file:/file", "-t", "oci:more:1"]),
+        ("rebase", 0, ["oci:rebased:1", "--onto", "oci:one", "--old-base", "oci:one"]),
         ("layout gc", 0, ["one"]),
         ("cache du", 0, ["--cache-dir", "cache"]),
         ("cache ls", 0, ["--cache-dir", "cache"]),
@@ -89,6 +91,6 @@ def test_changes_print_what_append_prints(run: Run, change: list[str]) -> None:
 def test_every_block_has_its_case() -> None:
     names = re.findall(r"^## `docker-envs ([a-z]+(?: [a-z]+)?)", COMMANDS, re.MULTILINE)
     blocks = {name: len(documented(name)) for name in names}
-    expected = {"build": 1, "plan": 1, "inspect": 2, "ls": 1, "validate": 1, "copy": 1, "append": 1, "layout gc": 1}
-    expected |= {"cache du": 1, "cache ls": 1, "cache prune": 1, "cache verify": 1}
+    expected = {"build": 1, "plan": 1, "inspect": 2, "ls": 1, "validate": 1, "copy": 1, "append": 1, "rebase": 1}
+    expected |= {"layout gc": 1, "cache du": 1, "cache ls": 1, "cache prune": 1, "cache verify": 1}
     assert {name: count for name, count in blocks.items() if count} == expected
