@@ -34,11 +34,13 @@ def registry_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def place(registry_folder: Path, base_layout: Path, tmp_path: Path) -> Iterator[str]:
-    """A registry with `fixture/base`, and `patched:1`, which shares no layer with it."""
+    """A registry with `base:1`, and `patched:1`, which shares no layer with it; both say that they are Ubuntu."""
     with run_registry(registry_folder) as address:
         base = push_base_image(base_layout, address).oci
         (tmp_path / "patched").write_text("patched\n")
-        run(tmp_path, "flatten", base, "-t", f"{address}/flat:1")
+        labels = ["-l", "org.opencontainers.image.ref.name=ubuntu", "-l", "org.opencontainers.image.version=24.04"]
+        run(tmp_path, "mutate", base, *labels, "-t", f"{address}/base:1")
+        run(tmp_path, "flatten", f"{address}/base:1", "-t", f"{address}/flat:1")
         run(tmp_path, "append", f"{address}/flat:1", "--path", f"{tmp_path}/patched:/etc/patched",
             "-t", f"{address}/appended:1")  # fmt: skip
         run(tmp_path, "mutate", f"{address}/appended:1", "-e", "FIXTURE=patched", "-t", f"{address}/patched:1")
@@ -59,7 +61,7 @@ def build(tmp_path: Path, channel: Path, base: str, number: int, target: str) ->
 
 
 def test_many_images(place: str, registry_folder: Path, tmp_path: Path, channel: Path, engine: Engine) -> None:
-    base, patched = f"{place}/fixture/base:oci", f"{place}/patched:1"
+    base, patched = f"{place}/base:1", f"{place}/patched:1"
     names = [f"{place}/team/app-{number}:1" for number in range(IMAGES)]
     for number, name in enumerate(names):
         build(tmp_path, channel, base, number, name)
@@ -89,7 +91,7 @@ def test_many_images(place: str, registry_folder: Path, tmp_path: Path, channel:
 
 def test_a_rebased_image_is_what_a_build_on_the_new_base_makes(place: str, tmp_path: Path, channel: Path) -> None:
     name = f"{place}/team/app:1"
-    build(tmp_path, channel, f"{place}/fixture/base:oci", 1, name)
+    build(tmp_path, channel, f"{place}/base:1", 1, name)
     run(tmp_path, "rebase", name, "--onto", f"{place}/patched:1")
     expected = build(tmp_path, channel, f"{place}/patched:1", 1, f"{place}/team/built:1")
     assert RegistryClient().digest(Reference.parse(name)) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from docker_envs.builder.base_system import required_glibc
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
 from docker_envs.records.record import (
@@ -53,6 +54,7 @@ def record_build(request: BuildRequest, plan: Plan, layers: Sequence[Layer], tit
         layers=(*of_packages, *others),
         settings=_settings(request, plan),
         variables=dict(declaration.variables) if declaration is not None else {},
+        requires={"glibc": wanted[0]} if (wanted := required_glibc(each.metadata for each in members)) else {},
         container=_container(request),
     )
 

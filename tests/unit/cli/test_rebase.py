@@ -216,6 +216,23 @@ def test_layouts(run: Run, tmp_path: Path) -> None:
     assert found.image.layers == (*NEW.layers, image.layers[-1])
 
 
+def test_a_build_records_what_its_packages_need(run: Run, channel: Path, tmp_path: Path) -> None:
+    bases = [
+        make_image({"lib64/libc-2.28.so": b""}),
+        make_image({"lib/ld-musl-x86_64.so.1": b""}),
+        make_image({"x": b""}),
+    ]
+    for number, base in enumerate(bases):
+        write_layout(tmp_path / "bases", [named(base, f"localhost/base:{number}")])
+    old, musl, unknown = (f"oci:{tmp_path}/bases:{number}" for number in range(3))
+    options = ["--channel", channel.as_uri(), "--platform", "linux/amd64", "--cache-dir", tmp_path / "cache"]
+    built = run("build", "glibc-tool", "--base", old, *options, "--oci", tmp_path / "app", "--image", "app:1")
+    assert built.status == 0, built.stderr
+    refused = run("rebase", f"oci:{tmp_path}/app:1", "--onto", musl, "--old-base", old)
+    assert (refused.status, "has musl (`/lib/ld-musl-x86_64.so.1`), but `/opt/conda`" in refused.stderr) == (6, True)
+    assert run("rebase", f"oci:{tmp_path}/app:1", "--onto", unknown, "--old-base", old).status == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

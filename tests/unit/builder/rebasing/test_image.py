@@ -45,7 +45,9 @@ def test_an_image_on_a_new_base() -> None:
 
 def test_a_rebased_image_is_what_would_have_been_built_there() -> None:
     def build(base: Image, name: str) -> Image:
-        return annotate(on(base, "app"), base=Reference.parse(name), base_image=base, created="2020-01-01T00:00:00Z")
+        return annotate(
+            on(base, "app"), {}, base=Reference.parse(name), base_image=base, created="2020-01-01T00:00:00Z"
+        )
 
     made = rebase_image(build(OLD, "debian:12"), OLD_BASE, NEW_BASE)
     assert made.digest == build(NEW, "debian:13").digest
