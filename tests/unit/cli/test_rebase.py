@@ -225,7 +225,7 @@ def test_a_build_records_what_its_packages_need(run: Run, channel: Path, tmp_pat
     for number, base in enumerate(bases):
         write_layout(tmp_path / "bases", [named(base, f"localhost/base:{number}")])
     old, musl, unknown = (f"oci:{tmp_path}/bases:{number}" for number in range(3))
-    options = ["--channel", channel.as_uri(), "--platform", "linux/amd64", "--cache-dir", tmp_path / "cache"]
+    options = ["--channel", channel.as_uri(), "--platform", "linux/amd64", "--cache-dir", f"{tmp_path}/cache"]
     built = run("build", "glibc-tool", "--base", old, *options, "--oci", tmp_path / "app", "--image", "app:1")
     assert built.status == 0, built.stderr
     refused = run("rebase", f"oci:{tmp_path}/app:1", "--onto", musl, "--old-base", old)
