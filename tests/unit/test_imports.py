@@ -25,6 +25,7 @@ FLOORS = (
         "paths",
         "report",
         "suggestion",
+        "documents",
         "archive",
         "oci",
         "validate",

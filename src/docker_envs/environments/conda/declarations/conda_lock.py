@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from docker_envs.documents.yaml_document import load_yaml
 from docker_envs.environments.conda.declarations.declaration import Declaration
 from docker_envs.environments.conda.declarations.environment_yml import PYPI_HINT
-from docker_envs.environments.conda.declarations.yaml_document import load_yaml
 from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.environments.conda.solving.channels import expand_variables
 from docker_envs.environments.conda.subdirs import subdir_of

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from docker_envs.documents.node import Kind, Node
+from docker_envs.documents.yaml_document import parse_yaml
 from docker_envs.environments.conda.declarations.declaration import Declaration
-from docker_envs.environments.conda.declarations.yaml_document import YamlValue, parse_yaml
 from docker_envs.environments.conda.solving.channels import parse_channel
 from docker_envs.environments.conda.solving.match_specs import check_match_spec
 from docker_envs.environments.conda.subdirs import KNOWN_SUBDIRS
@@ -46,11 +47,11 @@ def read_environment_yml(path: Path, text: str) -> Declaration:
     )
 
 
-def _items(document: dict[str, YamlValue], key: str, what: str) -> list[YamlValue]:
+def _items(document: dict[str, Node], key: str, what: str) -> list[Node]:
     return document[key].items(what) if key in document else []
 
 
-def _channel(item: YamlValue) -> str:
+def _channel(item: Node) -> str:
     text = item.text("the name or URL of a channel")
     try:
         return parse_channel(text, directory=item.path.parent)
@@ -58,8 +59,8 @@ def _channel(item: YamlValue) -> str:
         raise item.error(str(error), hint=error.hint) from error
 
 
-def _spec(item: YamlValue) -> str:
-    if item.kind == "a mapping":
+def _spec(item: Node) -> str:
+    if item.kind is Kind.MAPPING:
         (name, *_) = item.mapping("a match spec") or ("",)
         if name == "pip":
             raise item.error("`pip:` packages are not supported yet", hint=PYPI_HINT)
@@ -72,7 +73,7 @@ def _spec(item: YamlValue) -> str:
     return spec
 
 
-def _variables(document: dict[str, YamlValue]) -> dict[str, str]:
+def _variables(document: dict[str, Node]) -> dict[str, str]:
     """The variables, with values as they are written: `1.10` stays `1.10`."""
     if "variables" not in document:
         return {}

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from docker_envs.documents.toml_document import parse_toml
 from docker_envs.environments.conda.declarations.declaration import Declaration
 from docker_envs.environments.conda.declarations.environment_yml import PYPI_HINT
 from docker_envs.environments.conda.declarations.pixi_feature import (
@@ -28,7 +29,6 @@ from docker_envs.environments.conda.declarations.pixi_workspace import (
     read_exclude_newer,
     read_platforms,
 )
-from docker_envs.environments.conda.declarations.toml_document import parse_toml
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.solve_settings import SolveSettings, SolveStrategy
 from docker_envs.environments.conda.subdirs import subdir_of

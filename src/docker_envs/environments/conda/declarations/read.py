@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from docker_envs.documents.text_file import read_text
 from docker_envs.environments.conda.declarations.conda_lock import DEFAULT_CATEGORY, is_conda_lock, read_conda_lock
 from docker_envs.environments.conda.declarations.declaration import Declaration, merge_declarations
-from docker_envs.environments.conda.declarations.declaration_file import read_text
 from docker_envs.environments.conda.declarations.environment_yml import read_environment_yml
 from docker_envs.environments.conda.declarations.explicit import is_explicit, read_explicit
 from docker_envs.environments.conda.declarations.pixi_lock import DEFAULT_ENVIRONMENT, environment_names, read_pixi_lock

@@ -46,14 +46,17 @@ REFUSED = {
         "- numpy\n",
         "environment.yml:1:1: expected a mapping with `channels` and `dependencies`, got a list",
     ),
-    "text": ("numpy\n", "environment.yml:1:1: expected a mapping with `channels` and `dependencies`, got text"),
+    "text": (
+        "numpy\n",
+        "environment.yml:1:1: expected a mapping with `channels` and `dependencies`, got text (`numpy`)",
+    ),
     "dependencies": (
         "dependencies: numpy\n",
-        "environment.yml:1:15: expected a list of match specs, got text",
+        "environment.yml:1:15: expected a list of match specs, got text (`numpy`)",
     ),
     "a number": (
         "dependencies:\n  - 3.10\n",
-        'environment.yml:2:5: expected a match spec, got a number\nhint: write it in quotes: "3.10"',
+        'environment.yml:2:5: expected a match spec, got a number (`3.10`)\nhint: write it in quotes: "3.10"',
     ),
     "a mapping": (
         "dependencies:\n  - numpy: 2\n",
@@ -73,7 +76,7 @@ REFUSED = {
         ("environment.yml:1:16: invalid match spec 'defaults::numpy': `defaults` stands for several channels\n"
         "hint: name one, such as `https://repo.anaconda.com/pkgs/main::`"),
     ),
-    "channel": ("channels: [1]\n", ('environment.yml:1:12: expected the name or URL of a channel, got a number\n'
+    "channel": ("channels: [1]\n", ('environment.yml:1:12: expected the name or URL of a channel, got a number (`1`)\n'
         'hint: write it in quotes: "1"')),
     "variable of a channel": (
         "channels:\n  - https://x/t/${NO_SUCH_TOKEN}/y\n",

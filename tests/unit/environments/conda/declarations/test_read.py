@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docker_envs.environments.conda.declarations.declaration_file import MAX_SIZE, read_text
+from docker_envs.documents.text_file import MAX_SIZE, read_text
 from docker_envs.environments.conda.declarations.read import environments_of, read_declaration, read_declarations
 from docker_envs.errors import DockerEnvsError, InvalidDeclarationError, InvalidInputError
 from tests.declared import FORMS, LOCKS, PACKAGES, write_declarations

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_right
+from datetime import date, time
 from typing import TYPE_CHECKING, Any
 
+from docker_envs.documents.node import Kind, Node
+from docker_envs.documents.toml_places import toml_places
 from docker_envs.errors import InvalidDeclarationError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from docker_envs.documents.toml_places import TomlPath
 
 _PIECE = re.compile(
     r"""
@@ -35,7 +41,58 @@ def parse_toml(path: Path, text: str) -> dict[str, Any]:
         InvalidDeclarationError: It is no TOML; the error says where.
     """
     text = text.replace("\r\n", "\n")
+    return _parse(path, text, _without_line_breaks(text))
+
+
+def parse_toml_nodes(path: Path, text: str) -> Node:
+    """The values of a document with their places.
+
+    Raises:
+        InvalidDeclarationError: It is no TOML; the error says where.
+    """
+    text = text.replace("\r\n", "\n")
     plain = _without_line_breaks(text)
+    document = _parse(path, text, plain)
+    return _Nodes(path, plain, text).node(document, ())
+
+
+class _Nodes:
+    """Values and places put together."""
+
+    def __init__(self, path: Path, plain: str, text: str) -> None:
+        self._path = path
+        self._plain = plain
+        self._places = toml_places(plain)
+        self._lines = [0, *(match.end() for match in re.finditer("\n", text))]
+
+    def node(self, value: Any, where: TomlPath) -> Node:
+        place = self._places.get(where)
+        here = self._here(place.start if place else 0)
+        if isinstance(value, dict):
+            pairs = tuple(
+                (self._key(key, (*where, key)), self.node(item, (*where, key))) for key, item in value.items()
+            )
+            return Node(*here, Kind.MAPPING, pairs=pairs)
+        if isinstance(value, list):
+            members = tuple(self.node(item, (*where, number)) for number, item in enumerate(value))
+            return Node(*here, Kind.LIST, members=members)
+        if isinstance(value, str):
+            return Node(*here, Kind.TEXT, written=value)
+        written = self._plain[place.start : place.end].strip() if place else str(value)
+        if isinstance(value, bool):
+            return Node(*here, Kind.TRUTH, written=written)
+        return Node(*here, Kind.DATE if isinstance(value, date | time) else Kind.NUMBER, written=written)
+
+    def _key(self, key: str, where: TomlPath) -> Node:
+        place = self._places.get(where)
+        return Node(*self._here(place.key if place else 0), Kind.TEXT, written=key)
+
+    def _here(self, offset: int) -> tuple[Path, int, int]:
+        line = bisect_right(self._lines, offset)
+        return self._path, line, offset - self._lines[line - 1] + 1
+
+
+def _parse(path: Path, text: str, plain: str) -> dict[str, Any]:
     try:
         return tomllib.loads(plain)
     except ValueError as error:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docker_envs.environments.conda.declarations.toml_document import parse_toml
+from docker_envs.documents.toml_document import parse_toml
 from docker_envs.errors import InvalidDeclarationError
 
 PATH = Path("pixi.toml")
