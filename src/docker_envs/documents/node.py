@@ -124,7 +124,7 @@ class Node:
             InvalidDeclarationError: It is neither.
         """
         if self.kind is not Kind.TRUTH:
-            raise self.unexpected(what, hint="write it as `true` or `false`")
+            raise self.unexpected(what, hint="write it as `true` or `false`, without quotes")
         return _TRUTHS[self.written.lower()]
 
     def items(self, what: str) -> list[Node]:

@@ -122,7 +122,7 @@ def test_keys_have_places() -> None:
     [
         (lambda node: node.text("a thing"), 'write it in quotes: "1.0"'),
         (lambda node: node.integer("a thing"), None),
-        (lambda node: node.truth("a thing"), "write it as `true` or `false`"),
+        (lambda node: node.truth("a thing"), "write it as `true` or `false`, without quotes"),
         (lambda node: node.items("a thing"), None),
         (lambda node: node.mapping("a thing"), None),
     ],

@@ -40,9 +40,9 @@ def read_environment_yml(path: Path, text: str) -> Declaration:
         if name not in KNOWN_SUBDIRS:
             raise subdir.error(f"unknown platform `{name}`", hint=suggest(name, KNOWN_SUBDIRS))
     return Declaration(
-        channels=tuple(_channel(item) for item in _items(document, "channels", "a list of channels")),
-        specs=tuple(_spec(item) for item in _items(document, "dependencies", "a list of match specs")),
-        variables=_variables(document),
+        channels=tuple(read_channel(item) for item in _items(document, "channels", "a list of channels")),
+        specs=tuple(read_spec(item) for item in _items(document, "dependencies", "a list of match specs")),
+        variables=read_variables(document),
         source=str(path),
     )
 
@@ -51,7 +51,12 @@ def _items(document: dict[str, Node], key: str, what: str) -> list[Node]:
     return document[key].items(what) if key in document else []
 
 
-def _channel(item: Node) -> str:
+def read_channel(item: Node) -> str:
+    """A channel, relative to the file.
+
+    Raises:
+        InvalidDeclarationError: It is none.
+    """
     text = item.text("the name or URL of a channel")
     try:
         return parse_channel(text, directory=item.path.parent)
@@ -59,7 +64,12 @@ def _channel(item: Node) -> str:
         raise item.error(str(error), hint=error.hint) from error
 
 
-def _spec(item: Node) -> str:
+def read_spec(item: Node) -> str:
+    """A match spec.
+
+    Raises:
+        InvalidDeclarationError: It is none.
+    """
     if item.kind is Kind.MAPPING:
         (name, *_) = item.mapping("a match spec") or ("",)
         if name == "pip":
@@ -73,7 +83,7 @@ def _spec(item: Node) -> str:
     return spec
 
 
-def _variables(document: dict[str, Node]) -> dict[str, str]:
+def read_variables(document: dict[str, Node]) -> dict[str, str]:
     """The variables, with values as they are written: `1.10` stays `1.10`."""
     if "variables" not in document:
         return {}
