@@ -16,7 +16,7 @@ from tests.unit.projects.support import refusal
 
 PAGE = Path(__file__).parents[3] / "docs/declaration-errors.md"
 _CASE = re.compile(
-    r"^## (?P<title>.+)\n\n```yaml\n(?P<text>.*?)```\n\n```text\n(?P<message>.*?)\n```$", re.MULTILINE | re.DOTALL
+    r"^## (?P<title>[^\n]+)\n\n```yaml\n(?P<text>.*?)```\n\n```text\n(?P<message>.*?)\n```$", re.MULTILINE | re.DOTALL
 )
 
 SCHEMA = jsonschema.Draft202012Validator(parse_json(schema_text().encode(), source="schema"))
