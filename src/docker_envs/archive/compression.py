@@ -99,6 +99,12 @@ class CompressionSetting:
             return lambda block: zstd.compress(block, self.level)
         return lambda block: block
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CompressionSetting) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
     def __str__(self) -> str:
         return self.kind.value if self.kind is Compression.NONE else f"{self.kind.value}:{self.level}"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from docker_envs.documents.node import Kind, Node
 from docker_envs.errors import InvalidInputError
+from docker_envs.images.container import parse_duration
 from docker_envs.suggestion import suggest
 
 if TYPE_CHECKING:
@@ -18,15 +19,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Choice = TypeVar("Choice", bound=StrEnum)
 
-#: The largest number of a user or group.
-MAX_ID = (1 << 31) - 1
+#: The largest number that is taken where nothing else limits it.
+_MAX_NUMBER = (1 << 31) - 1
 
 _MODE = re.compile(r"(?:0o?)?([0-7]{1,4})\Z")
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?\Z")
-#: Nanoseconds of an hour, a minute, a second and a millisecond.
-_UNITS = (3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000)
-#: The largest that configs hold: a 64-bit number of nanoseconds.
-_MAX_DURATION = (1 << 63) - 1
+#: The shortest time that engines take, in nanoseconds.
+_SHORTEST = 1_000_000
+#: The longest that configs hold: a 64-bit number of nanoseconds.
+_LONGEST = (1 << 63) - 1
 
 
 def checked(node: Node, parse: Callable[[str], T], text: str | None = None) -> T:
@@ -101,7 +101,7 @@ def command(node: Node, what: str) -> tuple[str, ...]:
         raise node.error(f"{what} cannot be split into words: {str(error).lower()}") from error
 
 
-def whole_number(node: Node, what: str, *, least: int = 0, most: int = MAX_ID) -> int:
+def whole_number(node: Node, what: str, *, least: int = 0, most: int = _MAX_NUMBER) -> int:
     """A whole number within limits."""
     number = node.integer(what)
     if not least <= number <= most:
@@ -119,16 +119,13 @@ def mode(node: Node) -> int:
     return int(match[1], 8)
 
 
-def duration(node: Node) -> int:
-    """A time in nanoseconds, from `1m30s` and the like."""
-    text = node.scalar("a time such as `30s`")
-    match = _DURATION.match(text)
-    if match is None or not text:
-        raise node.error(f"invalid time `{text}`", hint="write it with its unit, as `30s`, `1m30s` or `500ms`")
-    total = sum(round(float(amount) * unit) for amount, unit in zip(match.groups(), _UNITS, strict=True) if amount)
-    if 0 < total < _UNITS[-1] or total > _MAX_DURATION:
-        raise node.error(f"invalid time `{text}`", hint="use `0s`, or a time from `1ms` to 290 years")
-    return total
+def duration(node: Node) -> int | None:
+    """A time in nanoseconds, from `1m30s` and the like; None for `0s`, which leaves it to the engine."""
+    text = written(node, "a time such as `30s`")
+    time = checked(node, parse_duration, text)
+    if 0 < time < _SHORTEST or time > _LONGEST:
+        raise node.error(f"invalid duration {text!r}", hint="use `0s`, or a time from `1ms` to 290 years")
+    return time or None
 
 
 def image_path(node: Node, *, what: str = "a path in the image") -> str:

@@ -7,7 +7,6 @@ are parsed. What only a build can find out (whether a base exists, whether an en
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from docker_envs.archive.compression import CompressionSetting
@@ -17,6 +16,7 @@ from docker_envs.environments.conda.declarations.conda_lock import DEFAULT_CATEG
 from docker_envs.environments.conda.declarations.pixi_lock import DEFAULT_ENVIRONMENT
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.errors import InvalidInputError
+from docker_envs.images.container import ContainerSettings
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS, Grouping
 from docker_envs.suggestion import suggest
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from docker_envs.builder.application.accounts import Group, User
+    from docker_envs.builder.application.contents import FilesLayer
     from docker_envs.environments.conda.linking.filters import Filter
     from docker_envs.environments.conda.solving.channels import ChannelPriority
     from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
@@ -68,139 +70,6 @@ class InlineEnvironment:
 
 
 @dataclass(frozen=True, slots=True)
-class CopiedFiles:
-    """A file or folder of the host, and where it goes.
-
-    Attributes:
-        source: The file or folder.
-        to: Absolute path in the image; of a folder, where what is in it goes. `/` is the root.
-        owner: Numbers of user and group.
-        mode: Of files; None keeps that of each.
-        include: Globs below a folder; none includes everything.
-        exclude: Globs below a folder; they win.
-    """
-
-    source: Path
-    to: str
-    owner: tuple[int, int] = (0, 0)
-    mode: int | None = None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class InlineFile:
-    """A file whose content is in the declaration.
-
-    Attributes:
-        content: The text.
-        to: Absolute path in the image.
-        owner: Numbers of user and group.
-        mode: Of the file.
-    """
-
-    content: str
-    to: str
-    owner: tuple[int, int] = (0, 0)
-    mode: int = 0o644
-
-
-class InstallMode(StrEnum):
-    """How a Python project gets into the environment.
-
-    Attributes:
-        WHEEL: Built, and its wheel installed.
-        SOURCE: Its source is copied and put on Python's path.
-    """
-
-    WHEEL = "wheel"
-    SOURCE = "source"
-
-
-@dataclass(frozen=True, slots=True)
-class PythonProject:
-    """A Python project that is installed into the environment, in a layer of its own.
-
-    Attributes:
-        path: Its folder.
-        mode: How.
-    """
-
-    path: Path
-    mode: InstallMode = InstallMode.WHEEL
-
-
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
-    """How an engine finds out whether a container is well; times in nanoseconds, None leaves them to the engine.
-
-    Attributes:
-        test: `("CMD", …)`, `("CMD-SHELL", command)`, or `("NONE",)`.
-        interval: Between two checks.
-        timeout: Of one.
-        start_period: In which failures do not count.
-        retries: Failures in a row that mean that it is not well.
-    """
-
-    test: tuple[str, ...]
-    interval: int | None = None
-    timeout: int | None = None
-    start_period: int | None = None
-    retries: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredConfig:
-    """What a container runs; None, or nothing in a collection, keeps what the base says.
-
-    Attributes:
-        entrypoint: Program and first arguments; empty removes the base's.
-        cmd: Default arguments, or program; empty removes the base's.
-        env: Environment variables.
-        user: User, with group as `user:group`.
-        workdir: Working directory.
-        ports: As `8000/tcp`.
-        volumes: Absolute paths.
-        labels: Labels.
-        stop_signal: Name or number.
-        healthcheck: See there.
-        shell: Program and arguments that take a command as text.
-    """
-
-    entrypoint: tuple[str, ...] | None = None
-    cmd: tuple[str, ...] | None = None
-    env: dict[str, str] = field(default_factory=dict)
-    user: str | None = None
-    workdir: str | None = None
-    ports: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
-    labels: dict[str, str] = field(default_factory=dict)
-    stop_signal: str | None = None
-    healthcheck: HealthCheck | None = None
-    shell: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredUser:
-    """A user to be in `/etc/passwd`."""
-
-    name: str
-    uid: int
-    gid: int
-    home: str = "/"
-    shell: str = "/sbin/nologin"
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredGroup:
-    """A group to be in `/etc/group`."""
-
-    name: str
-    gid: int
-    members: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class ImageDeclaration:
     """One image of a project; defaults are those of `docker-envs build`.
 
@@ -212,7 +81,7 @@ class ImageDeclaration:
         platforms: What it runs on; none means the platform of this machine.
         environments: What is in the environment, merged; none means that there is none.
         prefix: Absolute path of the environment in the image.
-        files: What else goes into it, lowest layer first.
+        files: Layers on top of the packages, lowest first.
         config: What a container runs.
         users: Users that there shall be.
         groups: Groups that there shall be.
@@ -236,10 +105,10 @@ class ImageDeclaration:
     platforms: tuple[Platform, ...] = ()
     environments: tuple[EnvironmentFile | InlineEnvironment, ...] = ()
     prefix: str = DEFAULT_PREFIX
-    files: tuple[CopiedFiles | InlineFile | PythonProject, ...] = ()
-    config: DeclaredConfig = field(default_factory=DeclaredConfig)
-    users: tuple[DeclaredUser, ...] = ()
-    groups: tuple[DeclaredGroup, ...] = ()
+    files: tuple[FilesLayer, ...] = ()
+    config: ContainerSettings = field(default_factory=ContainerSettings)
+    users: tuple[User, ...] = ()
+    groups: tuple[Group, ...] = ()
     activation: ActivationMode = ActivationMode.ENV
     filters: frozenset[Filter] = frozenset()
     max_layers: int = DEFAULT_MAX_LAYERS

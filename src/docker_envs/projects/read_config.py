@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import partial
 
+from docker_envs.builder.application.accounts import MAX_ID, Group, User, check_account
 from docker_envs.documents.node import Kind, Node
-from docker_envs.images.mutate import Mutation
+from docker_envs.images.container import ContainerSettings, Healthcheck
 from docker_envs.projects import checking
-from docker_envs.projects.model import DeclaredConfig, DeclaredGroup, DeclaredUser, HealthCheck
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 CONFIG_KEYS = (
     "entrypoint",
@@ -26,29 +23,28 @@ CONFIG_KEYS = (
     "healthcheck",
     "shell",
 )
-HEALTHCHECK_KEYS = ("test", "interval", "timeout", "start_period", "retries")
-USER_KEYS = ("name", "uid", "gid", "home", "shell")
+HEALTHCHECK_KEYS = ("test", "interval", "timeout", "start_period", "start_interval", "retries")
+USER_KEYS = ("name", "uid", "gid", "groups", "home", "shell", "comment")
 GROUP_KEYS = ("name", "gid", "members")
 
-_NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\Z")
-_FORMS = ("CMD", "CMD-SHELL", "NONE")
+_TIMES = ("interval", "timeout", "start_period", "start_interval")
 
 
-def read_config(node: Node | None) -> DeclaredConfig:
+def read_config(node: Node | None) -> ContainerSettings:
     """`config`.
 
     Raises:
         InvalidDeclarationError: Something in it is none.
     """
     if node is None:
-        return DeclaredConfig()
+        return ContainerSettings()
     fields = _said(node.mapping("a mapping of what a container runs", known=CONFIG_KEYS))
     commands = {
         key: checking.command(fields[key], f"`{key}`") for key in ("entrypoint", "cmd", "shell") if key in fields
     }
     ports = fields["ports"].items("a list of ports") if "ports" in fields else []
     volumes = fields["volumes"].items("a list of paths") if "volumes" in fields else []
-    return DeclaredConfig(
+    return ContainerSettings(
         entrypoint=commands.get("entrypoint"),
         cmd=commands.get("cmd"),
         shell=commands.get("shell"),
@@ -70,113 +66,112 @@ def _said(fields: dict[str, Node]) -> dict[str, Node]:
 
 def _port(node: Node) -> str:
     text = checking.written(node, "a port")
-    checking.checked(node, lambda port: Mutation(ports=[port or "?"]), text)
+    checking.checked(node, lambda port: ContainerSettings(ports=[port or "?"]), text)
     return text if "/" in text else f"{text}/tcp"
 
 
 def _signal(node: Node) -> str:
     text = checking.written(node, "a signal")
-    checking.checked(node, lambda signal: Mutation(stop_signal=signal or "?"), text)
+    checking.checked(node, lambda signal: ContainerSettings(stop_signal=signal or "?"), text)
     return text
 
 
-def _healthcheck(node: Node) -> HealthCheck:
-    fields = node.mapping("a mapping of `test`, `interval` and so on", known=HEALTHCHECK_KEYS)
+def _healthcheck(node: Node) -> Healthcheck:
+    fields = _said(node.mapping("a mapping of `test`, `interval` and so on", known=HEALTHCHECK_KEYS))
     if "test" not in fields:
         raise node.error("the healthcheck has no `test`")
-    times = {key: checking.duration(fields[key]) for key in ("interval", "timeout", "start_period") if key in fields}
-    retries = checking.whole_number(fields["retries"], "a number of retries") if "retries" in fields else None
-    return HealthCheck(
-        _test(fields["test"]),
-        interval=times.get("interval"),
-        timeout=times.get("timeout"),
-        start_period=times.get("start_period"),
-        retries=retries,
-    )
+    times = {key: checking.duration(fields[key]) for key in _TIMES if key in fields}
+    retries = checking.whole_number(fields["retries"], "a number of retries", least=1) if "retries" in fields else None
+    return Healthcheck(test=_test(fields["test"]), retries=retries, **times)
 
 
 def _test(node: Node) -> tuple[str, ...]:
     if node.kind is Kind.TEXT:
         return ("CMD-SHELL", checking.filled(node, "a command"))
     words = tuple(checking.written(item, "a word of `test`") for item in node.items("a command, or a list"))
-    form = words[0] if words else ""
-    if form not in _FORMS:
-        raise node.error(f"`test` begins with `{form}`", hint="begin it with `CMD`, `CMD-SHELL` or `NONE`")
-    expected = {"NONE": len(words) == 1, "CMD-SHELL": len(words) == 2, "CMD": len(words) > 1}
-    if not expected[form]:
-        raise node.error(
-            f"`test` has {len(words) - 1} words behind `{form}`",
-            hint="`CMD` needs at least one, `CMD-SHELL` exactly one, `NONE` none",
-        )
+    checking.checked(node, lambda _: Healthcheck(test=words))
     return words
 
 
-def read_users(node: Node | None, groups: Sequence[DeclaredGroup]) -> tuple[DeclaredUser, ...]:
-    """`users`; who has no `gid` gets the one of the group of the same name, or the number of `uid`.
+def read_users(node: Node | None) -> tuple[User, ...]:
+    """`users`.
 
     Raises:
         InvalidDeclarationError: Something in it is none, or two have one name or number.
     """
-    users: list[DeclaredUser] = []
-    numbers = {group.name: group.gid for group in groups}
+    users: list[User] = []
     for item in node.items("a list of users") if node else []:
-        fields = item.mapping("a mapping of `name`, `uid` and so on", known=USER_KEYS)
+        fields = _said(item.mapping("a mapping of `name`, `uid` and so on", known=USER_KEYS))
         name, uid = _name(item, fields, "user"), _number(item, fields, "uid", "user")
-        gid = _number(item, fields, "gid", "user") if "gid" in fields else numbers.get(name, uid)
-        home = checking.image_path(fields["home"]) if "home" in fields else f"/home/{name}"
-        shell = checking.image_path(fields["shell"]) if "shell" in fields else "/bin/sh"
-        for path in ("home", "shell"):
-            if path in fields and ":" in fields[path].written:
-                raise fields[path].error(f"`{path}` cannot have `:` in it")
         for other in users:
             if name == other.name or uid == other.uid:
-                raise item.error(
-                    f"the users `{other.name}` and `{name}` have the same {'name' if name == other.name else 'uid'}"
-                )
-        users.append(DeclaredUser(name, uid, gid, home, shell))
+                same = "name" if name == other.name else "uid"
+                raise item.error(f"the users `{other.name}` and `{name}` have the same {same}")
+        groups = fields["groups"].items("a list of groups") if "groups" in fields else []
+        user = User(
+            name=name,
+            uid=uid,
+            group=_group(item, fields) if "gid" in fields else None,
+            groups=tuple(_account(group, "group") for group in groups),
+        )
+        for key in ("home", "shell"):
+            if key in fields:
+                user = checking.checked(fields[key], partial(_with_path, user, key), checking.image_path(fields[key]))
+        if "comment" in fields:
+            user = checking.checked(
+                fields["comment"], partial(_with_comment, user), fields["comment"].text("a comment")
+            )
+        users.append(user)
     return tuple(users)
 
 
-def read_groups(node: Node | None) -> tuple[DeclaredGroup, ...]:
+def _with_path(user: User, key: str, path: str) -> User:
+    return replace(user, home=path) if key == "home" else replace(user, shell=path)
+
+
+def _with_comment(user: User, comment: str) -> User:
+    return replace(user, comment=comment)
+
+
+def read_groups(node: Node | None) -> tuple[Group, ...]:
     """`groups`.
 
     Raises:
         InvalidDeclarationError: Something in it is none, or two have one name or number.
     """
-    groups: list[DeclaredGroup] = []
+    groups: list[Group] = []
     for item in node.items("a list of groups") if node else []:
-        fields = item.mapping("a mapping of `name` and `gid`", known=GROUP_KEYS)
+        fields = _said(item.mapping("a mapping of `name` and `gid`", known=GROUP_KEYS))
         name, gid = _name(item, fields, "group"), _number(item, fields, "gid", "group")
-        members = (
-            [_account(member, "user") for member in fields["members"].items("a list of users")]
-            if "members" in fields
-            else []
-        )
         for other in groups:
             if name == other.name or gid == other.gid:
-                raise item.error(
-                    f"the groups `{other.name}` and `{name}` have the same {'name' if name == other.name else 'gid'}"
-                )
-        groups.append(DeclaredGroup(name, gid, tuple(members)))
+                same = "name" if name == other.name else "gid"
+                raise item.error(f"the groups `{other.name}` and `{name}` have the same {same}")
+        members = fields["members"].items("a list of users") if "members" in fields else []
+        groups.append(Group(name=name, gid=gid, members=tuple(_account(member, "user") for member in members)))
     return tuple(groups)
 
 
-def _name(item: Node, fields: dict[str, Node], what: str) -> str:
+def _name(item: Node, fields: dict[str, Node], kind: str) -> str:
     if "name" not in fields:
-        raise item.error(f"the {what} has no `name`")
-    return _account(fields["name"], what)
+        raise item.error(f"the {kind} has no `name`")
+    return _account(fields["name"], kind)
 
 
-def _account(node: Node, what: str) -> str:
-    name = node.text(f"the name of a {what}")
-    if not _NAME.match(name):
-        raise node.error(
-            f"invalid name of a {what} `{name}`", hint="use at most 32 lower case letters, digits, `_`, `.` and `-`"
-        )
+def _account(node: Node, kind: str) -> str:
+    name = node.text(f"the name of a {kind}")
+    checking.checked(node, lambda text: check_account(kind, text, 0))
     return name
 
 
-def _number(item: Node, fields: dict[str, Node], key: str, what: str) -> int:
+def _number(item: Node, fields: dict[str, Node], key: str, kind: str) -> int:
     if key not in fields:
-        raise item.error(f"the {what} has no `{key}`")
-    return checking.whole_number(fields[key], f"the number `{key}`")
+        raise item.error(f"the {kind} has no `{key}`")
+    return checking.whole_number(fields[key], f"the number `{key}`", most=MAX_ID)
+
+
+def _group(item: Node, fields: dict[str, Node]) -> str | int:
+    """The primary group, by its number or name."""
+    if fields["gid"].kind is Kind.TEXT:
+        return _account(fields["gid"], "group")
+    return _number(item, fields, "gid", "user")

@@ -23,7 +23,7 @@ from docker_envs.projects import checking
 from docker_envs.projects.model import ImageDeclaration, Scratch
 from docker_envs.projects.read_config import read_config, read_groups, read_users
 from docker_envs.projects.read_environment import read_environments
-from docker_envs.projects.read_files import Accounts, read_files
+from docker_envs.projects.read_files import read_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,8 +80,6 @@ def read_image(title: str, node: Node, folder: Path) -> ImageDeclaration:
         return read_value(fields[key]) if key in fields else default
 
     layers = read("layers", _layers, (DEFAULT_MAX_LAYERS, Grouping()))
-    groups = read_groups(fields.get("groups"))
-    users = read_users(fields.get("users"), groups)
     return ImageDeclaration(
         title=title,
         name=read("name", _name, None),
@@ -90,10 +88,10 @@ def read_image(title: str, node: Node, folder: Path) -> ImageDeclaration:
         platforms=read("platforms", _platforms, ()),
         environments=read_environments(fields.get("environment"), folder),
         prefix=read("prefix", _prefix, DEFAULT_PREFIX),
-        files=read_files(fields.get("files"), folder, Accounts(users, groups)),
+        files=read_files(fields.get("files"), folder),
         config=read_config(fields.get("config")),
-        users=users,
-        groups=groups,
+        users=read_users(fields.get("users")),
+        groups=read_groups(fields.get("groups")),
         activation=read(
             "activation", lambda value: checking.choice(value, ActivationMode, "an activation"), ActivationMode.ENV
         ),

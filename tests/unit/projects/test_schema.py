@@ -23,7 +23,6 @@ from docker_envs.projects import (
     read_image,
     read_project,
 )
-from docker_envs.projects.model import InstallMode
 from docker_envs.projects.schema import SCHEMA_FILE, schema_text
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -68,7 +67,7 @@ def test_keys_are_those_of_the_reader(where: dict[str, Any], keys: tuple[str, ..
         (TOP["channel_priority"], ChannelPriority),
         (TOP["filters"]["items"], Filter),
         (TOP["layers"]["properties"]["strategy"], Strategy),
-        (DEFINITIONS["files"]["oneOf"][2]["properties"]["as"], InstallMode),
+        (DEFINITIONS["files"]["oneOf"][2]["properties"]["as"], read_files.InstallMode),
     ],
 )
 def test_words_are_those_of_the_reader(where: dict[str, Any], words: type) -> None:
