@@ -1,13 +1,11 @@
-"""The activation of a planned environment: its scripts are read out of the packages and evaluated."""
+"""The activation of a planned environment: the scripts of its packages are evaluated."""
 
 from __future__ import annotations
 
-import posixpath
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from docker_envs.archive.entry import DIRECTORY_MTIME, Entry, Kind, file_entry
+from docker_envs.archive.entry import DIRECTORY_MTIME, Entry, file_entry
 from docker_envs.builder.request import ActivationMode
 from docker_envs.environments.conda.activating.activation import (
     Activation,
@@ -17,8 +15,8 @@ from docker_envs.environments.conda.activating.activation import (
     is_activation_file,
 )
 from docker_envs.environments.conda.activating.entrypoint import entrypoint_script
+from docker_envs.environments.conda.activating.packaged import linked_content, read_activation_files
 from docker_envs.environments.conda.activating.shell.conditions import PathKind, prefix_lookup
-from docker_envs.environments.conda.linking.placeholder import replace_binary, replace_text
 from docker_envs.environments.conda.package_archive import PackageArchive
 
 if TYPE_CHECKING:
@@ -26,14 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docker_envs.environments.conda.linking.link_plan import LinkPlan
-    from docker_envs.environments.conda.metadata import PathsEntry
-    from docker_envs.planner.plan import Plan
+    from docker_envs.planner.plan import Plan, PlannedPackage
 
 #: Where the entrypoint is, relative to the prefix.
 ENTRYPOINT = "etc/conda/docker-envs-entrypoint.sh"
-
-#: The largest activation script that is read, in bytes.
-_MAX_SCRIPT = 4 << 20
 
 
 class PlannedActivation:
@@ -62,7 +56,7 @@ def plan_activation(
 
     Args:
         plan: The environment.
-        archives: Host path of each package's archive, by its sha256.
+        archives: Host path of each package's archive, by its sha256; for packages whose activation files are not known.
         prefix: Absolute path of the environment.
         env: Variables before, with `CONDA_PREFIX`, and the environment's `bin` in `PATH`.
         mode: What is wanted.
@@ -84,39 +78,29 @@ def plan_activation(
     return PlannedActivation(activation, entrypoint_script(activation, files, prefix=prefix))
 
 
-def _links(plan: Plan) -> Iterator[tuple[LinkPlan, str]]:
+def _links(plan: Plan) -> Iterator[tuple[LinkPlan, PlannedPackage]]:
     for layer in plan.layers:
-        for link, package in zip(layer.links, layer.packages, strict=True):
-            yield link, package.sha256
+        yield from zip(layer.links, layer.packages, strict=True)
 
 
 def _activation_files(plan: Plan, archives: Mapping[str, Path]) -> Iterator[ActivationFile]:
-    for link, sha256 in _links(plan):
-        for entry in link.metadata.paths:
-            target = link.target(entry)
-            if is_activation_file(target) and entry.path_type != "directory" and not link.is_omitted(target):
-                content = _read_followed(PackageArchive(archives[sha256]), entry, link)
-                yield ActivationFile(link.metadata.name, target, content)
-
-
-def _read_followed(archive: PackageArchive, entry: PathsEntry, link: LinkPlan) -> bytes:
-    """What a shell reads there; of a symbolic link out of the package, a script that says the same."""
-    found = next((found for found in archive.iter_entries() if found.path == entry.path), None)
-    if found is None or found.kind is not Kind.SYMLINK:
-        return _read_linked(archive, entry, link.prefix)
-    path = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), found.link))
-    followed = next((each for each in link.metadata.paths if each.path == path), None)
-    if followed is None or followed.path_type != "hardlink":
-        return f". {shlex.quote(posixpath.join(link.prefix, path))}\n".encode()
-    return _read_linked(archive, followed, link.prefix)
-
-
-def _read_linked(archive: PackageArchive, entry: PathsEntry, prefix: str) -> bytes:
-    content = archive.read_content(entry.path, limit=_MAX_SCRIPT)
-    if entry.prefix_placeholder is None:
-        return content
-    replace = replace_binary if entry.file_mode == "binary" else replace_text
-    return replace(content, entry.prefix_placeholder.encode(), prefix.encode())
+    for link, package in _links(plan):
+        entries = {
+            entry.path: entry
+            for entry in link.metadata.paths
+            if is_activation_file(link.target(entry))
+            and entry.path_type != "directory"
+            and not link.is_omitted(link.target(entry))
+        }
+        if not entries:
+            continue
+        files = package.activation_files
+        if files is None:
+            files = read_activation_files(PackageArchive(archives[package.sha256]), link.metadata)
+        for file in files:
+            if (entry := entries.get(file.path)) is not None:
+                content = linked_content(file, entry, link.metadata.paths, prefix=link.prefix)
+                yield ActivationFile(link.metadata.name, link.target(entry), content)
 
 
 def _paths(plan: Plan) -> dict[str, PathKind | None]:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from docker_envs.builder.cache import mark_used
-from docker_envs.environments.conda.metadata import PackageMetadata
+from docker_envs.environments.conda.activating.packaged import PackagedFile, read_activation_files
+from docker_envs.environments.conda.metadata import PackageMetadata, read_metadata
+from docker_envs.environments.conda.package_archive import PackageArchive
+from docker_envs.errors import FormatError
 from docker_envs.transports.blobs import atomic_file
 
 if TYPE_CHECKING:
@@ -18,20 +21,49 @@ if TYPE_CHECKING:
     from docker_envs.builder.cache import CacheDirectory
     from docker_envs.environments.conda.package import CondaPackage
 
-#: Raised whenever `read_metadata` returns something else for the same archive.
-_FORMAT = 1
+#: Raised whenever `read_kept` returns something else for the same archive, or its encoding changes.
+METADATA_FORMAT = 2
+#: Activation files that are kept of a package, in bytes together; whoever needs more reads the archive.
+_MAX_ACTIVATION = 256 << 10
 _CHECKSUM_SIZE = hashlib.sha256().digest_size
 
 
 class KeptMetadata(msgspec.Struct, frozen=True):
-    """The metadata of an archive, whose `size` is in bytes."""
+    """What is known of an archive without reading it.
+
+    Attributes:
+        size: Of the archive in bytes.
+        metadata: What it says about itself.
+        activation_files: What takes part in activation; None when that is too much to keep, or damaged.
+    """
 
     size: int
     metadata: PackageMetadata
+    activation_files: tuple[PackagedFile, ...] | None
 
 
 # Made here, for msgspec may crash when several threads are the first to use a type.
 _DECODER = msgspec.msgpack.Decoder(KeptMetadata)
+
+
+def read_kept(host_path: Path, size: int) -> KeptMetadata:
+    """Read what is to be kept of an archive.
+
+    Args:
+        host_path: The archive, verified.
+        size: Of it in bytes.
+
+    Raises:
+        FormatError: Its metadata are missing or damaged.
+    """
+    archive = PackageArchive(host_path)
+    metadata = read_metadata(archive)
+    try:
+        files = read_activation_files(archive, metadata)
+    except FormatError:
+        # Who needs them reads them again, and hears of it.
+        return KeptMetadata(size, metadata, None)
+    return KeptMetadata(size, metadata, files if sum(len(file.content) for file in files) <= _MAX_ACTIVATION else None)
 
 
 class MetadataStore:
@@ -68,15 +100,27 @@ class MetadataStore:
         """
         # What the format cannot hold, such as numbers of more than 64 bits, is read from the archive each time.
         with contextlib.suppress(OverflowError, ValueError, TypeError):
-            content = msgspec.msgpack.encode(kept)
+            content = encode_kept(kept)
             # Not durable: what did not reach the disk whole has another checksum.
             path = self._path(self._cache, sha256, file_name)
             with atomic_file(path, durable=False, incoming=self._cache.incoming_packages) as file:
-                file.write(hashlib.sha256(content).digest() + content)
+                file.write(content)
 
     @staticmethod
     def _path(cache: CacheDirectory, sha256: str, file_name: str) -> Path:
-        return cache.metadata / f"{sha256}-{_FORMAT}-{file_name[:100]}"
+        return cache.metadata / f"{sha256}-{METADATA_FORMAT}-{file_name[:100]}"
+
+
+def encode_kept(kept: KeptMetadata) -> bytes:
+    """Kept metadata with their checksum.
+
+    Raises:
+        OverflowError: The format cannot hold them, as with numbers of more than 64 bits; so for the others.
+        ValueError: So, too.
+        TypeError: So, too.
+    """
+    content = msgspec.msgpack.encode(kept)
+    return hashlib.sha256(content).digest() + content
 
 
 def decode_kept(content: bytes) -> KeptMetadata | None:

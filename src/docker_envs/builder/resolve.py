@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.fetching import Archives, PackageFetcher
-from docker_envs.builder.metadata_store import KeptMetadata, MetadataStore
+from docker_envs.builder.metadata_store import MetadataStore, read_kept
 from docker_envs.builder.parallel import map_parallel
-from docker_envs.environments.conda.metadata import read_metadata
-from docker_envs.environments.conda.package_archive import PackageArchive
 from docker_envs.environments.conda.solving.solve import solve, topological_order
 from docker_envs.environments.conda.solving.virtual_packages import virtual_packages
 from docker_envs.environments.conda.subdirs import KNOWN_SUBDIRS, NOARCH, subdir_of
@@ -101,11 +99,11 @@ def read_packages(
             fetched = fetcher.fetch(package, cancelled)
             archives.add(fetched)
             sha256 = fetched.sha256
-            kept = KeptMetadata(fetched.size, read_metadata(PackageArchive(fetched.host_path)))
+            kept = read_kept(fetched.host_path, fetched.size)
             store.add(sha256, package.file_name, kept)
         _check_identity(package, kept.metadata.name)
         task.advance(kept.size)
-        return PlannedPackage(package, kept.metadata, sha256, kept.size)
+        return PlannedPackage(package, kept.metadata, sha256, kept.size, kept.activation_files)
 
     found = map_parallel(read, lock, workers=DOWNLOADS, cost=lambda package: package.size or 0)
     task.finish()

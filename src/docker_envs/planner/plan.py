@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from docker_envs.archive.compression import CompressionSetting
+    from docker_envs.environments.conda.activating.packaged import PackagedFile
     from docker_envs.environments.conda.metadata import PackageMetadata
     from docker_envs.environments.conda.package import CondaPackage
 
@@ -39,12 +40,14 @@ class PlannedPackage:
         metadata: What it says about itself.
         sha256: Of the archive, verified, as hexadecimal digits.
         size: Of the archive in bytes.
+        activation_files: What takes part in activation; None when only the archive tells.
     """
 
     package: CondaPackage
     metadata: PackageMetadata
     sha256: str
     size: int
+    activation_files: tuple[PackagedFile, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker_envs.builder.cache import CacheDirectory
-from docker_envs.builder.metadata_store import KeptMetadata, MetadataStore
-from docker_envs.environments.conda.metadata import read_metadata
+from docker_envs.builder.metadata_store import METADATA_FORMAT, KeptMetadata, MetadataStore, encode_kept, read_kept
 from docker_envs.environments.conda.package import CondaPackage
-from docker_envs.environments.conda.package_archive import PackageArchive
 from tests.builds import AMD64, build_archive
 from tests.simulators.channel import ChannelSimulator
 
@@ -30,7 +28,7 @@ def store(tmp_path: Path) -> MetadataStore:
 def package_at(path: Path) -> tuple[CondaPackage, KeptMetadata]:
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     package = replace(CondaPackage.from_url(path.as_uri(), sha256=sha256), size=path.stat().st_size)
-    return package, KeptMetadata(path.stat().st_size, read_metadata(PackageArchive(path)))
+    return package, read_kept(path, path.stat().st_size)
 
 
 def test_what_is_kept_is_what_was_read(channel: Path, store: MetadataStore) -> None:
@@ -75,7 +73,7 @@ def test_what_cannot_be_trusted_counts_as_none(store: MetadataStore, kept: Conda
 def test_what_the_format_cannot_hold_is_not_kept(store: MetadataStore, kept: CondaPackage) -> None:
     known = store.get(kept)
     assert known is not None
-    large = KeptMetadata(1, replace(known.metadata, index={**known.metadata.index, "large": 1 << 70}))
+    large = KeptMetadata(1, replace(known.metadata, index={**known.metadata.index, "large": 1 << 70}), ())
     store.add("1" * 64, kept.file_name, large)
     assert store.get(replace(kept, sha256="1" * 64)) is None
 
