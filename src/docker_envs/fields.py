@@ -36,9 +36,18 @@ def parse_json(content: bytes, *, source: str) -> Any:
         raise FormatError(source, f"no valid JSON: {error}") from error
     except RecursionError as error:
         raise FormatError(source, _TOO_DEEP) from error
+    check_depth(value, source=source)
+    return value
+
+
+def check_depth(value: Any, *, source: str) -> None:
+    """Refuse a decoded value that is nested too deeply.
+
+    Raises:
+        FormatError: It is.
+    """
     if _depth_exceeds(value, _MAX_DEPTH):
         raise FormatError(source, _TOO_DEEP)
-    return value
 
 
 def _depth_exceeds(value: Any, limit: int) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from docker_envs.builder.activate import ENTRYPOINT, PlannedActivation, plan_activation
 from docker_envs.builder.application.layer import iter_files
 from docker_envs.builder.base_system import check_library, find_library, required_glibc
 from docker_envs.builder.cache import CacheDirectory, open_cache
+from docker_envs.builder.cached_layers import CachedLayers, Makers
 from docker_envs.builder.configure import add_layers, annotate, configure, environment_variables, timestamp_text
 from docker_envs.builder.deliver import Delivery
 from docker_envs.builder.layer_store import LayerStore
@@ -18,6 +20,7 @@ from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.builder.recording import record_build
 from docker_envs.builder.resolve import DOWNLOADS, read_packages, resolve
+from docker_envs.builder.verify_cached import choose_sample, verify_cached
 from docker_envs.environments.conda.linking.findings import Finding, FindingKind
 from docker_envs.errors import BuildError
 from docker_envs.images.location import Transport
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from docker_envs.builder.fetching import Archives
+    from docker_envs.builder.remote_caches import RemoteCaches
     from docker_envs.builder.request import BuildRequest
     from docker_envs.environments.conda.metadata import PackageMetadata
     from docker_envs.oci.layer import Layer
@@ -56,6 +60,7 @@ class Prepared:
         archives: Host path of each package's archive, by its sha256.
         env: Variables that make the environment known, before its scripts.
         activation: How the environment is activated.
+        caches: Remote caches that may have layers.
     """
 
     base: Image
@@ -63,6 +68,7 @@ class Prepared:
     archives: Archives
     env: dict[str, str]
     activation: PlannedActivation
+    caches: RemoteCaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +137,18 @@ def build_platforms(requests: Sequence[BuildRequest], *, reporter: Reporter = SI
     """
     start = time.monotonic()
     first = requests[0]
-    delivery = Delivery(first.destinations, Transports(first.connection, reporter=reporter), access=first.access)
+    delivery = _delivery(first, reporter)
     delivery.check()
     with open_cache(first.cache, read_only=first.cache_read_only, reporter=reporter) as cache:
         named, results = _build_all(requests, cache, delivery, reporter)
         delivery.deliver(named)
+        delivery.caches.finish()
     return PlatformsResult(named, results, time.monotonic() - start)
+
+
+def _delivery(request: BuildRequest, reporter: Reporter) -> Delivery:
+    transports = Transports(request.connection, reporter=reporter)
+    return Delivery(request.destinations, transports, access=request.access, caches=request.caches)
 
 
 def _build_all(
@@ -164,7 +176,7 @@ def plan_only(request: BuildRequest, *, reporter: Reporter = SILENT) -> Prepared
     Raises:
         DockerEnvsError: As `build` does.
     """
-    delivery = Delivery(request.destinations, Transports(request.connection, reporter=reporter), access=request.access)
+    delivery = _delivery(request, reporter)
     with open_cache(request.cache, read_only=request.cache_read_only, reporter=reporter) as cache:
         return _prepare(request, cache, delivery, reporter)
 
@@ -173,7 +185,9 @@ def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, r
     options = request.link_options
     base = scratch(request.platform) if request.base is None else delivery.base(request.base, request.platform)
     lock = resolve(request, cache.repodata, reporter)
-    packages, archives = read_packages(lock, cache=cache, open_url=delivery.open_url, reporter=reporter)
+    packages, archives = read_packages(
+        lock, cache=cache, caches=delivery.caches, open_url=delivery.open_url, reporter=reporter
+    )
     records = request.record and request.declaration is not None
     budget = request.max_layers - len(base.layers) - len(request.files) - records
     plan = _plan(request, packages, budget)
@@ -192,7 +206,7 @@ def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, r
     if activation.entrypoint and len(plan.layers) == budget:
         # The entrypoint is a layer as well; what activates the environment does not depend on how packages are grouped.
         plan = _plan(request, packages, budget - 1)
-    return Prepared(base, plan, archives, env, activation)
+    return Prepared(base, plan, archives, env, activation, delivery.caches)
 
 
 def _plan(request: BuildRequest, packages: Sequence[PlannedPackage], budget: int) -> Plan:
@@ -252,22 +266,27 @@ def _make(
     if request.declaration is None:
         return configure(prepared.base, request.container, env={}), ()
     with ThreadPoolExecutor(cores()) as executor:
-        maker = LayerMaker(
+        maker = partial(
+            LayerMaker,
             LayerStore.of(cache),
             prepared.archives,
             compression=request.compression,
-            executor=executor,
             reporter=reporter,
         )
-        missing = [planned for planned in prepared.plan.layers if not maker.has(planned)]
-        wanted = [package.sha256 for planned in missing for package in planned.packages]
+        makers = Makers(maker(executor=executor), maker(executor=None))
+        store = LayerStore.of(cache, trusted=delivery.caches.names)
+        sources = CachedLayers(store, delivery.caches, makers, prepared.archives, reporter=reporter)
+        missing = sources.find(prepared.plan.layers)
+        sample = choose_sample(sources.all_from_caches(prepared.plan.layers), request.caches.verify)
+        wanted = [package.sha256 for planned in (*missing, *sample) for package in planned.packages]
         prepared.archives.fetch(wanted, workers=DOWNLOADS)
+        verify_cached(sources, sample)
         # When nothing has to be made, the target may have it all, which one request at the end finds out.
-        uploads = _UPLOADS if request.destinations.push and missing else 0
-        layers = _make_layers(prepared.plan, maker, delivery, uploads=uploads)
-        found = [each for planned in prepared.plan.layers for each in maker.findings(planned)]
+        uploads = _UPLOADS if missing and (request.destinations.push or delivery.caches.are_written) else 0
+        layers = _make_layers(prepared.plan, sources, delivery, uploads=uploads)
+        found = [each for planned in prepared.plan.layers for each in sources.findings(planned)]
         findings = sorted({*prepared.plan.findings, *found})
-        image = _assemble(request, prepared, layers, maker)
+        image = _assemble(request, prepared, layers, makers.during)
     for finding in findings:
         if finding.kind is not FindingKind.LINK_SCRIPT or finding.path in _attention(prepared.plan):
             reporter.warning(str(finding))
@@ -278,15 +297,18 @@ def _attention(plan: Plan) -> set[str]:
     return {script.path for script in plan.unhandled_scripts}
 
 
-def _make_layers(plan: Plan, maker: LayerMaker, delivery: Delivery, *, uploads: int) -> list[Layer]:
-    # Uploads wait for the network, so they get threads of their own.
+def _make_layers(plan: Plan, sources: CachedLayers, delivery: Delivery, *, uploads: int) -> list[Layer]:
     def make(planned: PlannedLayer, cancelled: threading.Event) -> Layer:
-        layer = maker.layer(planned, cancelled)
+        layer = sources.layer(planned, cancelled, local=delivery.has_files)
         if uploads:
             delivery.begin(layer, cancelled)
+        if delivery.caches.are_written:
+            keep = delivery.caches.keep if uploads else delivery.caches.postpone
+            keep(planned, sources.known(planned, layer), cancelled)
         return layer
 
-    return map_parallel(make, plan.layers, workers=cores() + uploads, cost=lambda planned: planned.size)
+    # Uploads and downloads wait for the network, so they get threads of their own.
+    return map_parallel(make, plan.layers, workers=cores() + _UPLOADS, cost=lambda planned: planned.size)
 
 
 def _assemble(request: BuildRequest, prepared: Prepared, layers: list[Layer], maker: LayerMaker) -> Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.host import parse_target_platform
+from docker_envs.builder.remote_caches import CacheUse, RemoteCaches
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.images.destination import check_destination, write_artifact
 from docker_envs.images.location import Location, Transport
@@ -27,11 +28,23 @@ class Delivery:
     """Brings one image to its destinations."""
 
     def __init__(
-        self, destinations: Destinations, transports: Transports, *, access: ChannelAccess | None = None
+        self,
+        destinations: Destinations,
+        transports: Transports,
+        *,
+        access: ChannelAccess | None = None,
+        caches: CacheUse | None = None,
     ) -> None:
         self._destinations = destinations
         self._transports = transports
         self._access = access or ChannelAccess()
+        #: Remote caches, which have layers while or after the destinations get them.
+        self.caches = RemoteCaches(caches or CacheUse(), transports, beside=destinations.push)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether files are written, which must hold the bytes of all layers."""
+        return self._destinations.archive is not None or self._destinations.layout is not None
 
     def check(self) -> None:
         """Find out what can be known to fail before any work is done.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from docker_envs.builder.layer_store import LayerStore
 
 if TYPE_CHECKING:
+    from docker_envs.builder.remote_caches import RemoteCaches
     from docker_envs.builder.request import BuildRequest
     from docker_envs.planner.plan import Plan, PlannedLayer
 
@@ -18,10 +19,12 @@ class Origin(StrEnum):
 
     Attributes:
         STORE: The local store has it.
+        CACHE: A remote cache has it.
         BUILD: It has to be made.
     """
 
     STORE = "store"
+    CACHE = "cache"
     BUILD = "build"
 
 
@@ -40,15 +43,18 @@ class ExpectedLayer:
     size: int
 
 
-def expect_layers(request: BuildRequest, plan: Plan) -> list[ExpectedLayer]:
+def expect_layers(request: BuildRequest, plan: Plan, caches: RemoteCaches) -> list[ExpectedLayer]:
     """Look every layer of a plan up, bottom first; nothing is made."""
-    store = LayerStore(request.cache / "layers")
+    store = LayerStore(request.cache / "layers", trusted=caches.names)
+    stored = {planned.key: store.get(planned.key) for planned in plan.layers}
+    absent = [key for key, facts in stored.items() if facts is None]
+    cached = caches.find_layers(absent, request.compression.kind)
     expected = []
     for planned in plan.layers:
-        facts = store.get(planned.key)
-        if facts is None:
-            estimate = planned.estimated_size(request.compression)
-            expected.append(ExpectedLayer(planned, Origin.BUILD, estimate))
-        else:
+        if (facts := stored[planned.key]) is not None:
             expected.append(ExpectedLayer(planned, Origin.STORE, facts.size))
+        elif planned.key in cached:
+            expected.append(ExpectedLayer(planned, Origin.CACHE, cached[planned.key].facts.size))
+        else:
+            expected.append(ExpectedLayer(planned, Origin.BUILD, planned.estimated_size(request.compression)))
     return expected

@@ -20,7 +20,7 @@ from docker_envs.transports.blobs import BlobStore, atomic_file
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import BinaryIO
@@ -37,6 +37,8 @@ class StoredFacts(msgspec.Struct):
     tar_size: int
     findings: list[Finding] = []
     title: str = ""
+    #: The remote cache that it came from; empty for what was made here.
+    origin: str = ""
 
 
 # Made here, for msgspec may crash when several threads are the first to use a type.
@@ -50,18 +52,28 @@ class LayerStore:
         root: The directory.
         below: Asked for what is not here.
         read_only: Whether not even uses are noted.
+        trusted: Remote caches whose layers count as being here; those of others do not.
     """
 
-    def __init__(self, root: Path, *, below: LayerStore | None = None, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        below: LayerStore | None = None,
+        read_only: bool = False,
+        trusted: Collection[str] = (),
+    ) -> None:
         self._root = root
         self._below = below
         self._read_only = read_only
+        self._trusted = frozenset(trusted)
         self._blobs = BlobStore(root)
 
     @classmethod
-    def of(cls, cache: CacheDirectory) -> LayerStore:
+    def of(cls, cache: CacheDirectory, *, trusted: Collection[str] = ()) -> LayerStore:
         """The store of a cache directory."""
-        return cls(cache.layers, below=cls(cache.below.layers, read_only=True) if cache.below else None)
+        below = cls(cache.below.layers, read_only=True, trusted=trusted) if cache.below else None
+        return cls(cache.layers, below=below, trusted=trusted)
 
     def blob_path(self, facts: LayerFacts) -> Path:
         """The file that holds a layer's blob."""
@@ -76,7 +88,7 @@ class LayerStore:
             path = self._blobs.path(facts.digest)
             # Marked before it is looked at: what is there then, stays.
             marked = self._read_only or mark_used(self._root, self._facts_path(key), path)
-            present = marked and path.stat().st_size == facts.size
+            present = marked and path.stat().st_size == facts.size and stored.origin in {"", *self._trusted}
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, InvalidInputError):
             present = False
         if present:
@@ -97,6 +109,13 @@ class LayerStore:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return [] if self._below is None else self._below.findings(key)
 
+    def origin(self, key: Digest) -> str:
+        """The remote cache that a layer came from; empty for one that was made here, or is not here."""
+        try:
+            return self._stored(key).origin
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return "" if self._below is None else self._below.origin(key)
+
     def make(
         self,
         key: Digest,
@@ -104,6 +123,7 @@ class LayerStore:
         *,
         findings: Sequence[Finding] = (),
         title: str = "",
+        origin: str = "",
     ) -> LayerFacts:
         """Keep the layer that `write` writes.
 
@@ -112,6 +132,7 @@ class LayerStore:
             write: Writes it to the file given.
             findings: Kept with it, as they are after `write`.
             title: What it holds, for people.
+            origin: The remote cache that it came from.
 
         Raises:
             StorageError: It cannot be written; nothing is kept.
@@ -124,6 +145,7 @@ class LayerStore:
             "tar_size": facts.tar_size,
             "findings": msgspec.to_builtins(findings),
             "title": title,
+            "origin": origin,
         }
         with atomic_file(self._facts_path(key), incoming=self._blobs.incoming) as file:
             file.write(canonical_json(document))

@@ -27,11 +27,18 @@ if TYPE_CHECKING:
     from docker_envs.planner.plan import PlannedLayer
     from docker_envs.report import Reporter, Task
 
-_MEDIA_TYPES = {
+#: Media types of layers.
+LAYER_MEDIA_TYPES = {
     Compression.NONE: media_types.OCI_LAYER_TAR,
     Compression.GZIP: media_types.OCI_LAYER_GZIP,
     Compression.ZSTD: media_types.OCI_LAYER_ZSTD,
 }
+
+
+def stored_layer(store: LayerStore, facts: LayerFacts, compression: Compression) -> Layer:
+    """A layer that is in a store."""
+    descriptor = Descriptor(LAYER_MEDIA_TYPES[compression], facts.digest, facts.size)
+    return file_layer(descriptor, facts.diff_id, store.blob_path(facts))
 
 
 class LayerMaker:
@@ -41,7 +48,7 @@ class LayerMaker:
         store: Where layers are kept.
         archives: Host path of each package's archive, by sha256.
         compression: Codec and level.
-        executor: Where blocks are compressed.
+        executor: Where blocks are compressed; None compresses in the threads that ask.
         reporter: Hears about each layer.
     """
 
@@ -51,7 +58,7 @@ class LayerMaker:
         archives: Mapping[str, Path],
         *,
         compression: CompressionSetting,
-        executor: Executor,
+        executor: Executor | None,
         reporter: Reporter,
     ) -> None:
         self._store = store
@@ -62,9 +69,10 @@ class LayerMaker:
         # Who waits for another builder or for the network leaves the cores to others.
         self._making = threading.Semaphore(cores())
 
-    def has(self, planned: PlannedLayer) -> bool:
-        """Whether the layer is in the store."""
-        return self._store.get(planned.key) is not None
+    @property
+    def compression(self) -> Compression:
+        """How layers are compressed."""
+        return self._compression.kind
 
     def layer(self, planned: PlannedLayer, cancelled: threading.Event) -> Layer:
         """The layer, from the store when it is there; of several builders that want to make it, one does.
@@ -95,10 +103,6 @@ class LayerMaker:
             task.finish()
         return facts
 
-    def findings(self, planned: PlannedLayer) -> list[Finding]:
-        """What was found in the files of a layer that was made."""
-        return self._store.findings(planned.key)
-
     def layer_of_entries(self, entries: Iterable[Entry], *, title: str) -> Layer:
         """A layer of a few entries that are at hand.
 
@@ -108,8 +112,7 @@ class LayerMaker:
         return self._layer(self._store.add(lambda file: self._pack(entries, file, title)))
 
     def _layer(self, facts: LayerFacts) -> Layer:
-        descriptor = Descriptor(_MEDIA_TYPES[self._compression.kind], facts.digest, facts.size)
-        return file_layer(descriptor, facts.diff_id, self._store.blob_path(facts))
+        return stored_layer(self._store, facts, self._compression.kind)
 
     def _pack(self, entries: Iterable[Entry], file: BinaryIO, title: str) -> LayerFacts:
         return write_layer(entries, file, source=title, compression=self._compression, executor=self._executor)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.compression import CompressionSetting
+from docker_envs.builder.remote_caches import CacheUse
 from docker_envs.environments.base import DEFAULT_PREFIX, Target
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
@@ -70,6 +71,7 @@ class BuildRequest:
         declaration: The environment; None only renames or copies the base.
         platform: What the image runs on.
         cache: Directory for packages, repodata and layers.
+        caches: Remote layer caches.
         cache_read_only: Whether nothing is written there; the image's new layers can be opened until the build ends.
         prefix: Absolute path of the environment in the image.
         virtual_packages: Overrides of what the target offers.
@@ -118,6 +120,7 @@ class BuildRequest:
     force: bool = False
     cache_read_only: bool = False
     record: bool = True
+    caches: CacheUse = field(default_factory=CacheUse)
 
     @property
     def link_options(self) -> LinkOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.fetching import Archives, PackageFetcher
-from docker_envs.builder.metadata_store import MetadataStore, read_kept
+from docker_envs.builder.metadata_store import KeptMetadata, MetadataStore, read_kept
 from docker_envs.builder.parallel import map_parallel
 from docker_envs.environments.conda.solving.solve import solve, topological_order
 from docker_envs.environments.conda.solving.virtual_packages import virtual_packages
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docker_envs.builder.cache import CacheDirectory
+    from docker_envs.builder.remote_caches import RemoteCaches
     from docker_envs.builder.request import BuildRequest
     from docker_envs.environments.conda.package import CondaPackage
     from docker_envs.streams import ByteSource
@@ -74,9 +75,14 @@ def _check_subdirs(packages: Sequence[CondaPackage], wanted: str, source: str) -
 
 
 def read_packages(
-    lock: Sequence[CondaPackage], *, cache: CacheDirectory, open_url: Callable[[str], ByteSource], reporter: Reporter
+    lock: Sequence[CondaPackage],
+    *,
+    cache: CacheDirectory,
+    caches: RemoteCaches,
+    open_url: Callable[[str], ByteSource],
+    reporter: Reporter,
 ) -> tuple[list[PlannedPackage], Archives]:
-    """The packages with their metadata; those whose metadata are not known from before are fetched and verified.
+    """The packages with their metadata; those whose metadata are known nowhere are fetched and verified.
 
     Returns:
         The packages in topological order, and the archives.
@@ -93,8 +99,14 @@ def read_packages(
     store = MetadataStore(cache)
     task = reporter.start("read", counted(len(lock), "package"), sum(package.size or 0 for package in lock) or None)
 
+    known: dict[str | None, KeptMetadata] = {
+        package.sha256: kept for package in lock if (kept := store.get(package)) is not None
+    }
+    # Not kept here: what nobody has compared with the package is for builds that trust the cache.
+    known.update(caches.find_metadata([package for package in lock if package.sha256 not in known]))
+
     def read(package: CondaPackage, cancelled: threading.Event) -> PlannedPackage:
-        kept, sha256 = store.get(package), package.sha256
+        kept, sha256 = known.get(package.sha256), package.sha256
         if kept is None or sha256 is None:
             fetched = fetcher.fetch(package, cancelled)
             archives.add(fetched)

@@ -161,6 +161,20 @@ CacheReadOnly = Annotated[
         rich_help_panel=_BEHAVIOUR,
     ),
 ]
+CacheFrom = Annotated[
+    list[str] | None,
+    typer.Option(metavar="REGISTRY/REPO", help="Layers of others, may be repeated.", rich_help_panel=_BEHAVIOUR),
+]
+CacheTo = Annotated[
+    list[str] | None,
+    typer.Option(metavar="REGISTRY/REPO", help="Layers for others, may be repeated.", rich_help_panel=_BEHAVIOUR),
+]
+CacheVerify = Annotated[
+    str,
+    typer.Option(
+        metavar="N", help="Make so many layers of remote caches anew and compare; or all.", rich_help_panel=_BEHAVIOUR
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the layers that would be made.", rich_help_panel=_BEHAVIOUR)
 ]

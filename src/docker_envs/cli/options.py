@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from docker_envs.builder.host import parse_target_platform
+from docker_envs.builder.remote_caches import CacheUse
 from docker_envs.errors import InvalidInputError
+from docker_envs.images.location import parse_location
 from docker_envs.planner.layering import Grouping, Strategy, UserGroup
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     from docker_envs.environments.conda.declarations.prefix import PrefixImport
     from docker_envs.oci.descriptor import Platform
+    from docker_envs.oci.reference import Reference
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -119,3 +123,27 @@ def installed_prefix(host_path: Path | None, name: str | None) -> PrefixImport |
     from docker_envs.environments.conda.declarations.prefix import read_prefix
 
     return read_prefix(host_path if host_path is not None else find_environment(name or ""))
+
+
+def parse_caches(sources: Iterable[str], targets: Iterable[str], verify: str) -> CacheUse:
+    """Which remote caches are used.
+
+    Raises:
+        InvalidInputError: One is no repository, or `verify` is neither a number nor `all`.
+    """
+    if verify != "all" and not (verify.isascii() and verify.isdecimal()):
+        raise InvalidInputError(f"invalid `--cache-verify` {verify!r}", hint="give a number of layers, or `all`")
+    return CacheUse(
+        sources=tuple(_parse_repository(text, "--cache-from") for text in sources),
+        targets=tuple(_parse_repository(text, "--cache-to") for text in targets),
+        verify=None if verify == "all" else int(verify),
+    )
+
+
+def _parse_repository(text: str, option: str) -> Reference:
+    reference = parse_location(text).registry_reference
+    if "@" in text or ":" in text.rpartition("/")[2]:
+        raise InvalidInputError(
+            f"invalid `{option}` {text!r}: a cache is a repository without a tag", hint=f"use `{reference.name}`"
+        )
+    return replace(reference, tag=None)

@@ -32,5 +32,8 @@ def print_plans(requests: Sequence[BuildRequest], *, explain: bool, as_json: boo
 
     with reporter_for(quiet=quiet) as reporter:
         prepared = [plan_only(request, reporter=reporter) for request in requests]
-    plans = [(each, expect_layers(request, each.plan)) for request, each in zip(requests, prepared, strict=True)]
+        plans = [
+            (each, expect_layers(request, each.plan, each.caches))
+            for request, each in zip(requests, prepared, strict=True)
+        ]
     print(plan_output.plans_json(plans) if as_json else plan_output.plans_text(plans, explain=explain))

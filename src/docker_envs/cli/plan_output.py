@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from docker_envs.builder.build import Prepared
     from docker_envs.builder.forecast import ExpectedLayer
+
+_ORIGINS = {Origin.STORE: "in the store", Origin.CACHE: "in a cache", Origin.BUILD: "to build"}
 
 #: A plan, and what is known of its layers.
 Forecast = tuple["Prepared", "Sequence[ExpectedLayer]"]
@@ -44,19 +47,18 @@ def _explanation(prepared: Prepared, expected: Sequence[ExpectedLayer]) -> list[
     for number, each in enumerate(expected, len(prepared.base.layers) + 1):
         group = each.planned.group
         name = f" ({group.group})" if group.group else ""
-        origin = "in the store" if each.origin is Origin.STORE else "to build"
-        lines.append(f"{number:3}  {_size(each):>10}  {origin}, {group.reason}{name}")
+        lines.append(f"{number:3}  {_size(each):>10}  {_ORIGINS[each.origin]}, {group.reason}{name}")
         lines.append(f"     {each.planned.key}")
         lines += [f"     {package.package.display_name}" for package in each.planned.packages]
-    known = [each for each in expected if each.origin is Origin.STORE]
-    total = sum(each.size for each in expected)
-    approximate = "" if len(known) == len(expected) else "~"
-    lines.append(f"{counted(len(expected), 'layer')}, {len(known)} in the store, {approximate}{human_size(total)}")
+    counts = Counter(each.origin for each in expected)
+    cached = f", {counts[Origin.CACHE]} in a cache" if counts[Origin.CACHE] else ""
+    total = f"{'~' if counts[Origin.BUILD] else ''}{human_size(sum(each.size for each in expected))}"
+    lines.append(f"{counted(len(expected), 'layer')}, {counts[Origin.STORE]} in the store{cached}, {total}")
     return lines
 
 
 def _size(layer: ExpectedLayer) -> str:
-    return f"{'' if layer.origin is Origin.STORE else '~'}{human_size(layer.size)}"
+    return f"{'~' if layer.origin is Origin.BUILD else ''}{human_size(layer.size)}"
 
 
 def plans_json(plans: Sequence[Forecast]) -> str:

@@ -60,6 +60,9 @@ class EnvironmentOptions:
     auth_file: AuthFile = None
     cache_dir: opt.CacheDir = None
     cache_read_only: opt.CacheReadOnly = False
+    cache_from: opt.CacheFrom = None
+    cache_to: opt.CacheTo = None
+    cache_verify: opt.CacheVerify = "0"
     strict: opt.Strict = False
     force: opt.Force = False
 
@@ -92,6 +95,7 @@ class EnvironmentOptions:
             strict=self.strict,
             force=self.force,
             cache_read_only=self.cache_read_only,
+            caches=options.parse_caches(self.cache_from or (), self.cache_to or (), self.cache_verify),
         )
         others = [replace(first, platform=target, declaration=declared.declaration(target)) for target in targets[1:]]
         return [first, *others]

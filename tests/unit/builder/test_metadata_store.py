@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from docker_envs.archive.compression import open_decompressed
 from docker_envs.builder.cache import CacheDirectory
+from docker_envs.builder.cache_entries import metadata_entry
 from docker_envs.builder.metadata_store import METADATA_FORMAT, KeptMetadata, MetadataStore, encode_kept, read_kept
 from docker_envs.environments.conda.package import CondaPackage
 from tests.builds import AMD64, build_archive
+from tests.packages.build import PLACEHOLDER, PackageSpec, text, write_channel
 from tests.simulators.channel import ChannelSimulator
+from tests.simulators.registry import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,3 +107,44 @@ def test_nothing_changed_so_no_package_is_read(simulator: ChannelSimulator, tmp_
             path.unlink()
     assert build_archive(out, *command, cache=cache).digest == first.digest
     assert fetched(simulator)[before:] == ["GET /channel/linux-64/links-1.0-0.conda"]
+
+
+#: Digests of what is kept of packages, with their checksums; when these change, raise `METADATA_FORMAT`.
+GOLDEN = {
+    "hello-sh-1.0-0.conda": "sha256:d83a326a26e489e72966787a3181ab53c3ac9ed50d9009ee7a9173d00dc829d4",
+    "activated-linked-1.0-0.conda": "sha256:aa8bb11b932f89e2e4f7138c9222be201632f11d6ff04b7afa65bfade8bcb726",
+    "legacy-1.0-0.tar.bz2": "sha256:58994eb43af350da02a8e4e766aef1c7481be7c334d0b9c7f7e50b7c7d227dd2",
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_format_is_what_it_was(channel: Path, name: str) -> None:
+    """Machines of other releases read it, out of caches that they share."""
+    assert METADATA_FORMAT == 2
+    path = channel / "linux-64" / name
+    # The archive's size depends on the codec of the fixture.
+    local, entry = encode_kept(read_kept(path, 1)), metadata_entry(read_kept(path, 1))
+    assert entry is not None
+    with open_decompressed(entry.blobs[1].open_blob(), source=name) as stream:
+        assert sha256(local + stream.read()) == GOLDEN[name]
+
+
+def test_activation_files_are_kept_as_the_package_has_them(channel: Path) -> None:
+    kept = read_kept(channel / "linux-64/activated-linked-1.0-0.conda", 1)
+    assert kept.activation_files is not None
+    inside, outside = kept.activation_files
+    assert (inside.path, inside.link) == ("etc/conda/activate.d/inside.sh", "../../../share/linked/inside.sh")
+    assert inside.content == f"export LINKED_INSIDE={PLACEHOLDER}/inside\n".encode()
+    assert (outside.link, outside.content) == ("/etc/profile.d/outside.sh", b"")
+
+
+def test_large_activation_files_are_read_from_the_package_each_time(tmp_path: Path) -> None:
+    files = {"a.sh": text("export LARGE=yes\n"), "a.txt": text("#" * 300_000)}
+    spec = PackageSpec("large", files={f"etc/conda/activate.d/{name}": file for name, file in files.items()})
+    channel = write_channel(tmp_path / "channel", [spec])
+    assert read_kept(channel / "linux-64/large-1.0-0.conda", 1).activation_files is None
+    for _ in range(2):
+        image = build_archive(
+            tmp_path / "out.tar", "--platform", AMD64, "-c", channel.as_uri(), "large", cache=tmp_path / "cache"
+        )
+        assert image.config.env["LARGE"] == "yes"

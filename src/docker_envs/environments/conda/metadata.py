@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from docker_envs.errors import FormatError
-from docker_envs.fields import Fields
+from docker_envs.fields import Fields, check_depth
 from docker_envs.paths import image_path, parent_paths
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from docker_envs.environments.conda.package_archive import PackageArchive
 
 #: Prefix of packages that were built before builds recorded their own.
@@ -137,11 +139,7 @@ def read_metadata(archive: PackageArchive) -> PackageMetadata:
     if "info/index.json" not in files:
         raise FormatError(source, "no conda package: `info/index.json` is missing")
     index = Fields.parse(files["info/index.json"], source=f"{source}: info/index.json")
-    for name in ("name", "version", "build"):
-        if "/" in index.require(name, str):
-            raise index.error(name, f"{index.document[name]!r} must not hold a slash")
-    index.strings("depends")
-    index.get("timestamp", int)
+    _check_index(index)
     paths = _parse_paths(files, source)
     entry_points: tuple[EntryPoint, ...] = ()
     # The second is its name before conda 4.4.
@@ -149,6 +147,30 @@ def read_metadata(archive: PackageArchive) -> PackageMetadata:
     if index.document.get("noarch") == "python" and link is not None:
         entry_points = _parse_entry_points(files[link], f"{source}: {link}")
     return PackageMetadata(source, index.document, paths, entry_points)
+
+
+def check_metadata(metadata: PackageMetadata) -> None:
+    """Check metadata that were read elsewhere as if they had been read here.
+
+    Raises:
+        FormatError: `read_metadata` would not have returned them.
+    """
+    source = metadata.source
+    index = Fields.of(metadata.index, source=f"{source}: info/index.json")
+    check_depth(metadata.index, source=index.source)
+    _check_index(index)
+    _check_paths(metadata.paths, source)
+    for point in metadata.entry_points:
+        if _parse_entry_point(f"{point.command} = {point.module}:{point.function}", source) != point:
+            raise FormatError(source, f"unsafe entry point `{point.command}`")
+
+
+def _check_index(index: Fields) -> None:
+    for name in ("name", "version", "build"):
+        if "/" in index.require(name, str):
+            raise index.error(name, f"{index.document[name]!r} must not hold a slash")
+    index.strings("depends")
+    index.get("timestamp", int)
 
 
 def _parse_paths(files: dict[str, bytes], source: str) -> tuple[PathsEntry, ...]:
@@ -164,6 +186,12 @@ def _parse_paths(files: dict[str, bytes], source: str) -> tuple[PathsEntry, ...]
         paths = _parse_old_paths(files, source)
     else:
         raise FormatError(source, "no conda package: neither `info/paths.json` nor `info/files` is there")
+    _check_paths(paths, source)
+    return tuple(paths)
+
+
+def _check_paths(paths: Sequence[PathsEntry], source: str) -> None:
+    """Check entries, and bring them into their plain form."""
     seen: set[str] = set()
     for entry in paths:
         entry.path = image_path(entry.path, source=f"{source}: info/paths.json")
@@ -177,10 +205,9 @@ def _parse_paths(files: dict[str, bytes], source: str) -> tuple[PathsEntry, ...]
             raise FormatError(source, f"`{entry.path}` is listed twice")
         seen.add(entry.path)
     _check_parents(paths, source)
-    return tuple(paths)
 
 
-def _check_parents(paths: list[PathsEntry], source: str) -> None:
+def _check_parents(paths: Sequence[PathsEntry], source: str) -> None:
     """Nothing is below a file or link: it would end up elsewhere, or nowhere."""
     files = {entry.path for entry in paths if entry.path_type != "directory"}
     for entry in paths:
@@ -228,11 +255,16 @@ def _parse_entry_points(content: bytes, source: str) -> tuple[EntryPoint, ...]:
         return ()
     points = {}
     for text in Fields.of(noarch, source=link.source, location="noarch.").strings("entry_points"):
-        match = _ENTRY_POINT.match(text)
-        if match is None or not (_is_dotted_name(match["module"]) and _is_dotted_name(match["function"])):
-            raise FormatError(source, f"unsafe or unreadable entry point {text!r}")
-        points[match["command"]] = EntryPoint(match["command"], match["module"], match["function"])
+        point = _parse_entry_point(text, source)
+        points[point.command] = point
     return tuple(points.values())
+
+
+def _parse_entry_point(text: str, source: str) -> EntryPoint:
+    match = _ENTRY_POINT.match(text)
+    if match is None or not (_is_dotted_name(match["module"]) and _is_dotted_name(match["function"])):
+        raise FormatError(source, f"unsafe or unreadable entry point {text!r}")
+    return EntryPoint(match["command"], match["module"], match["function"])
 
 
 def _is_dotted_name(text: str) -> bool:

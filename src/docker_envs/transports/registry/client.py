@@ -303,6 +303,29 @@ class RegistryClient:
                 add_referrer(repository, document)
         return digest
 
+    def put_artifact(self, artifact: Artifact, target: Reference, *, cancelled: threading.Event | None = None) -> str:
+        """Store an artifact that is known to be missing, without a word: its blobs, then its manifest.
+
+        Args:
+            artifact: A manifest; its blobs are opened only when their bytes must be sent.
+            target: Where to, with a tag.
+            cancelled: When set, sending stops at the next piece.
+
+        Returns:
+            How the last blob came there: `exists`, `mounted` or `uploaded`.
+
+        Raises:
+            VerificationError: A blob's bytes are wrong, or the registry stored something else.
+            TransportError: The registry refused, or the connection broke too often.
+        """
+        outcome = EXISTS
+        for blob in artifact.blobs:
+            known = self._uploader.has_pushed(blob.digest, target)
+            outcome = EXISTS if known else self._uploader.push(blob, target, cancelled=cancelled)
+        repository = self._session.repository(target, access=Access.PUSH)
+        put_manifest(repository, target.identifier, artifact)
+        return outcome
+
     def _push_blobs(self, artifact: Artifact, target: Reference) -> None:
         configs = {each.blobs[0].digest for each in artifact.walk() if each.blobs}
         is_source = not self._session.registries.is_remapped(target.name)
