@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from docker_envs.archive.entry import DIRECTORY_MTIME, Entry
 from docker_envs.builder.activate import ENTRYPOINT, PlannedActivation, plan_activation
-from docker_envs.builder.application.layer import iter_files
+from docker_envs.builder.application.layer import Application, owners_of
+from docker_envs.builder.application.planned_accounts import PlannedAccounts, plan_accounts
 from docker_envs.builder.base_system import check_library, find_library, required_glibc
 from docker_envs.builder.cache import CacheDirectory, open_cache
 from docker_envs.builder.cached_layers import CachedLayers, Makers
@@ -61,6 +64,7 @@ class Prepared:
         env: Variables that make the environment known, before its scripts.
         activation: How the environment is activated.
         caches: Remote caches that may have layers.
+        accounts: Users and groups.
     """
 
     base: Image
@@ -69,6 +73,7 @@ class Prepared:
     env: dict[str, str]
     activation: PlannedActivation
     caches: RemoteCaches
+    accounts: PlannedAccounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +194,11 @@ def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, r
         lock, cache=cache, caches=delivery.caches, open_url=delivery.open_url, reporter=reporter
     )
     records = request.record and request.declaration is not None
-    budget = request.max_layers - len(base.layers) - len(request.files) - records
+    mtime = DIRECTORY_MTIME if request.epoch is None else request.epoch
+    owners = owners_of(request.files)
+    accounts = plan_accounts(base, request.users, request.groups, owners=owners, mtime=mtime, reporter=reporter)
+    others = len(request.files) + bool(accounts.entries) + records
+    budget = request.max_layers - len(base.layers) - others
     plan = _plan(request, packages, budget)
     _check_scripts(request, plan)
     for group in _unused_groups(request, plan):
@@ -206,7 +215,7 @@ def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, r
     if activation.entrypoint and len(plan.layers) == budget:
         # The entrypoint is a layer as well; what activates the environment does not depend on how packages are grouped.
         plan = _plan(request, packages, budget - 1)
-    return Prepared(base, plan, archives, env, activation, delivery.caches)
+    return Prepared(base, plan, archives, env, activation, delivery.caches, accounts)
 
 
 def _plan(request: BuildRequest, packages: Sequence[PlannedPackage], budget: int) -> Plan:
@@ -263,9 +272,11 @@ def _home(request: BuildRequest) -> Reference | None:
 def _make(
     request: BuildRequest, prepared: Prepared, cache: CacheDirectory, delivery: Delivery, reporter: Reporter
 ) -> tuple[Image, tuple[Finding, ...]]:
-    if request.declaration is None:
+    if request.declaration is None and not request.files and not prepared.accounts.entries:
         return configure(prepared.base, request.container, env={}), ()
-    with ThreadPoolExecutor(cores()) as executor:
+    with ThreadPoolExecutor(cores()) as executor, ExitStack() as stack:
+        # What is wrong with them is known before packages are fetched.
+        files = _open_files(request, prepared, stack)
         maker = partial(
             LayerMaker,
             LayerStore.of(cache),
@@ -286,7 +297,7 @@ def _make(
         layers = _make_layers(prepared.plan, sources, delivery, uploads=uploads)
         found = [each for planned in prepared.plan.layers for each in sources.findings(planned)]
         findings = sorted({*prepared.plan.findings, *found})
-        image = _assemble(request, prepared, layers, makers.during)
+        image = _assemble(request, prepared, layers, files, makers.during)
     for finding in findings:
         if finding.kind is not FindingKind.LINK_SCRIPT or finding.path in _attention(prepared.plan):
             reporter.warning(str(finding))
@@ -311,15 +322,32 @@ def _make_layers(plan: Plan, sources: CachedLayers, delivery: Delivery, *, uploa
     return map_parallel(make, plan.layers, workers=cores() + _UPLOADS, cost=lambda planned: planned.size)
 
 
-def _assemble(request: BuildRequest, prepared: Prepared, layers: list[Layer], maker: LayerMaker) -> Image:
+def _open_files(request: BuildRequest, prepared: Prepared, stack: ExitStack) -> list[tuple[str, list[Entry]]]:
+    application = Application(
+        prefix=request.link_options.prefix,
+        platform=request.platform,
+        python=prepared.plan.python,
+        accounts=prepared.accounts,
+        epoch=request.epoch,
+        has_base=request.base is not None,
+    )
+    accounts = prepared.accounts.entries
+    files = [("users and groups", application.arranged("users and groups", accounts))] if accounts else []
+    return files + [(layer.title, stack.enter_context(application.open_layer(layer))) for layer in request.files]
+
+
+def _assemble(
+    request: BuildRequest,
+    prepared: Prepared,
+    layers: list[Layer],
+    files: list[tuple[str, list[Entry]]],
+    maker: LayerMaker,
+) -> Image:
     activation = prepared.activation
     created = timestamp_text(prepared.plan.timestamp if request.epoch is None else request.epoch)
     image = add_layers(prepared.base, prepared.plan, layers, created=created)
     prefix = request.link_options.prefix
-    others = [
-        (files.title, maker.layer_of_entries(iter_files(files, prefix=prefix), title=files.title))
-        for files in request.files
-    ]
+    others = [(title, maker.layer_of_entries(found, title=title)) for title, found in files]
     entries = activation.entries(prefix)
     if entries:
         others.append(("entrypoint", maker.layer_of_entries(entries, title="entrypoint")))

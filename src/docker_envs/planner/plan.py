@@ -119,6 +119,11 @@ class Plan:
         """Scripts whose effect may be missed."""
         return tuple(script for script in self.scripts if script.verdict is Verdict.ATTENTION)
 
+    @property
+    def python(self) -> PythonInfo | None:
+        """The environment's Python, if it has one."""
+        return _python([package for layer in self.layers for package in layer.packages])
+
     def to_json(self) -> list[dict[str, Any]]:
         """The layers as data."""
         return [
@@ -188,10 +193,12 @@ def _sized(package: PlannedPackage) -> SizedPackage:
     return SizedPackage(metadata.name, package.size, tuple(metadata.needs), metadata.timestamp)
 
 
+def _python(packages: Sequence[PlannedPackage]) -> PythonInfo | None:
+    return next((PythonInfo.from_metadata(each.metadata) for each in packages if each.metadata.name == "python"), None)
+
+
 def _plan_links(packages: Sequence[PlannedPackage], options: LinkOptions) -> list[LinkPlan]:
-    python = next(
-        (PythonInfo.from_metadata(each.metadata) for each in packages if each.metadata.name == "python"), None
-    )
+    python = _python(packages)
     has_modules = any(each.metadata.is_noarch_python for each in packages)
     interpreter = choose_interpreter(options.compile, python) if has_modules else None
     return [

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from docker_envs.environments.conda.linking.placeholder import python_shebang
+from docker_envs.environments.console_script import console_script
 from docker_envs.errors import FormatError
 from docker_envs.paths import image_path
 
@@ -20,19 +20,6 @@ if TYPE_CHECKING:
 SCRIPT_MODE = 0o775
 
 _MAJOR_MINOR = re.compile(r"(\d+)\.(\d+)")
-
-_SCRIPT = """\
-{shebang}
-# -*- coding: utf-8 -*-
-import re
-import sys
-
-from {module} import {name}
-
-if __name__ == '__main__':
-\tsys.argv[0] = re.sub(r'(-script\\.pyw?|\\.exe)?$', '', sys.argv[0])
-\tsys.exit({function}())
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +68,4 @@ class PythonInfo:
 
     def script(self, entry_point: EntryPoint, prefix: str) -> bytes:
         """The console script of an entry point."""
-        return _SCRIPT.format(
-            shebang=python_shebang(f"{prefix}/bin/python{self.version}"),
-            module=entry_point.module,
-            name=entry_point.function.partition(".")[0],
-            function=entry_point.function,
-        ).encode()
+        return console_script(f"{prefix}/bin/python{self.version}", entry_point.module, entry_point.function)

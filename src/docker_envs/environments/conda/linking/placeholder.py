@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 
-#: Longest interpreter line, in bytes: `BINPRM_BUF_SIZE` of Linux before 5.1, less its end.
-MAX_SHEBANG = 127
+from docker_envs.environments.console_script import MAX_SHEBANG
 
 _SHEBANG = re.compile(rb"#! *(/(?:\\ |[^ \n\r\t])*)([^\n]*)\Z")
 _PYTHON = re.compile(rb"python(?:\d+(?:\.\d+)?)?\Z")
@@ -45,13 +44,6 @@ def replace_binary(content: bytes, placeholder: bytes, prefix: bytes) -> bytes:
         start = content.find(placeholder, position)
     parts.append(content[position:])
     return b"".join(parts)
-
-
-def python_shebang(interpreter: str) -> str:
-    """The first line or lines of a Python script that `interpreter` (an absolute path) runs, without the newline."""
-    if len(interpreter.encode()) > MAX_SHEBANG - 2 or " " in interpreter:
-        return f"#!/bin/sh\n'''exec' \"{interpreter}\" \"$0\" \"$@\" #'''"
-    return f"#!{interpreter}"
 
 
 def _replace_shebang(line: bytes, placeholder: bytes, prefix: bytes) -> bytes:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docker_envs.environments.conda.linking.placeholder import MAX_SHEBANG, python_shebang, replace_binary, replace_text
+from docker_envs.environments.conda.linking.placeholder import replace_binary, replace_text
+from docker_envs.environments.console_script import MAX_SHEBANG, python_shebang
 
 if TYPE_CHECKING:
     from pathlib import Path
