@@ -105,16 +105,17 @@ class AccountFiles:
         return replace(self, group=f"{_ended(self.group)}{name}:x:{gid}:\n")
 
     def _with_user(self, user: User) -> AccountFiles:
-        files, gid = self._with_primary_group(user)
         known = self.user(user.name)
+        others = [name for name, uid, _ in self._users() if uid == user.uid]
+        if known is None or known[0] != user.uid:
+            _check_free("user", user.name, user.uid, None if known is None else known[0], others)
+        files, gid = self._with_primary_group(user)
         if known == (user.uid, gid):
             return files
-        if known is not None and known[0] == user.uid:
+        if known is not None:
             raise InvalidInputError(
                 f"the user `{user.name}` is in the group {known[1]} already, not in {gid}", hint="declare that group"
             )
-        others = [name for name, uid, _ in self._users() if uid == user.uid]
-        _check_free("user", user.name, user.uid, None if known is None else known[0], others)
         line = f"{user.name}:x:{user.uid}:{gid}:{user.comment}:{user.home_path}:{user.shell}\n"
         # `!`: no password fits. The day of its last change would be a clock's.
         shadow = None if self.shadow is None else f"{_ended(self.shadow)}{user.name}:!:::::::\n"
