@@ -1,4 +1,4 @@
-"""Patterns of a `.dockerignore`; that Docker's own builder agrees is tested with it, in `integration/test_application.py`."""
+"""Patterns of a `.dockerignore`; `integration/test_application.py` compares them with what Docker builds."""
 
 from __future__ import annotations
 
