@@ -156,7 +156,8 @@ def test_damage(tmp_path: Path, damage: str) -> None:
     content = bytearray(path.read_bytes())
     if damage == "flipped":
         content[40] ^= 0xFF
-    path.write_bytes({"truncated": content[: len(content) // 2], "flipped": content, "empty": b""}[damage])
+    damaged = {"truncated": content[: len(content) // 2], "flipped": content, "empty": bytearray()}
+    path.write_bytes(damaged[damage])
     with pytest.raises(DockerEnvsError) as caught:
         entries(path)
     assert isinstance(caught.value, (FormatError, VerificationError))
