@@ -14,7 +14,7 @@ from docker_envs.oci.artifact import NamedArtifact
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from docker_envs.builder.request import Destinations
     from docker_envs.images.transports import Transports
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from docker_envs.oci.image import Image, NamedImage
     from docker_envs.oci.layer import Layer
     from docker_envs.streams import ByteSource
+
+
+def channel_opener(transports: Transports, access: ChannelAccess) -> Callable[[str], ByteSource]:
+    """What opens http(s) URLs of channels."""
+    from docker_envs.transports.download import open_download
+
+    def fetch(address: str, headers: Mapping[str, str]) -> ByteSource:
+        return open_download(transports.http, address, headers=headers)
+
+    return lambda url: access.open(url, fetch)
 
 
 class Delivery:
@@ -75,12 +85,7 @@ class Delivery:
 
     def open_url(self, url: str) -> ByteSource:
         """Open an http(s) URL for reading."""
-        from docker_envs.transports.download import open_download
-
-        def fetch(address: str, headers: Mapping[str, str]) -> ByteSource:
-            return open_download(self._transports.http, address, headers=headers)
-
-        return self._access.open(url, fetch)
+        return channel_opener(self._transports, self._access)(url)
 
     def begin(self, layer: Layer, cancelled: threading.Event) -> None:
         """A layer is ready: registries may have it while others are made."""

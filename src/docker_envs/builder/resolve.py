@@ -78,11 +78,18 @@ def read_packages(
     lock: Sequence[CondaPackage],
     *,
     cache: CacheDirectory,
-    caches: RemoteCaches,
+    caches: RemoteCaches | None,
     open_url: Callable[[str], ByteSource],
     reporter: Reporter,
 ) -> tuple[list[PlannedPackage], Archives]:
     """The packages with their metadata; those whose metadata are known nowhere are fetched and verified.
+
+    Args:
+        lock: The packages.
+        cache: Where archives and metadata are kept.
+        caches: Who else may know metadata; None asks nobody but the packages, not even what is kept here.
+        open_url: Opens an http(s) URL.
+        reporter: Hears what is done.
 
     Returns:
         The packages in topological order, and the archives.
@@ -99,11 +106,11 @@ def read_packages(
     store = MetadataStore(cache)
     task = reporter.start("read", counted(len(lock), "package"), sum(package.size or 0 for package in lock) or None)
 
-    known: dict[str | None, KeptMetadata] = {
-        package.sha256: kept for package in lock if (kept := store.get(package)) is not None
-    }
-    # Not kept here: what nobody has compared with the package is for builds that trust the cache.
-    known.update(caches.find_metadata([package for package in lock if package.sha256 not in known]))
+    known: dict[str | None, KeptMetadata] = {}
+    if caches is not None:
+        known = {package.sha256: kept for package in lock if (kept := store.get(package)) is not None}
+        # Not kept here: what nobody has compared with the package is for builds that trust the cache.
+        known.update(caches.find_metadata([package for package in lock if package.sha256 not in known]))
 
     def read(package: CondaPackage, cancelled: threading.Event) -> PlannedPackage:
         kept, sha256 = known.get(package.sha256), package.sha256

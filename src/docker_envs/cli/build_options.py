@@ -175,6 +175,10 @@ CacheVerify = Annotated[
         metavar="N", help="Make so many layers of remote caches anew and compare; or all.", rich_help_panel=_BEHAVIOUR
     ),
 ]
+Verify = Annotated[
+    bool,
+    typer.Option("--verify", help="Make all layers a second time, and compare.", rich_help_panel=_BEHAVIOUR),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the layers that would be made.", rich_help_panel=_BEHAVIOUR)
 ]

@@ -63,6 +63,7 @@ VERBS = {
     "export": Verb("docker_envs.cli.export:export_command", "Write the files of an image as one tar.", _LOOK),
     "env": Verb("docker_envs.cli.env:env_command", "Print the environment of an image as a file to build from.", _LOOK),
     "sbom": Verb("docker_envs.cli.sbom:sbom_command", "Print the bill of materials of an image.", _LOOK),
+    "verify": Verb("docker_envs.cli.verify:verify_command", "Make the layers of an image again, and compare.", _LOOK),
     "validate": Verb("docker_envs.cli.validate:validate_command", "Check every byte of an image.", _LOOK),
     "copy": Verb("docker_envs.cli.copy:copy_command", "Copy an image from anywhere to anywhere.", _CHANGE),
     "append": Verb("docker_envs.cli.append:append_command", "Add layers to an image.", _CHANGE),

@@ -16,7 +16,7 @@ from docker_envs.environments.conda.linking.link_plan import LinkOptions, LinkPl
 from docker_envs.environments.conda.linking.link_scripts import LinkScript, Verdict
 from docker_envs.environments.conda.linking.noarch import PythonInfo
 from docker_envs.fields import canonical_json
-from docker_envs.planner.layering import Grouping, PackageGroup, SizedPackage, group_packages
+from docker_envs.planner.layering import Grouping, PackageGroup, Reason, SizedPackage, group_packages
 from docker_envs.version import DIGEST_FORMAT
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def make_plan(
     budget: int,
     compression: CompressionSetting,
     grouping: Grouping | None = None,
+    layers: Sequence[Sequence[str]] | None = None,
 ) -> Plan:
     """Plan the layers of an environment.
 
@@ -154,6 +155,7 @@ def make_plan(
         budget: Number of layers there may be.
         compression: Of the layers; part of their keys.
         grouping: How packages are distributed; by default `auto`.
+        layers: Names of the packages of each layer, lowest first, when that is known already.
 
     Raises:
         BuildError: A package cannot be linked there, or there is nothing to compile with.
@@ -168,15 +170,20 @@ def make_plan(
     dropped = _dropped(clobbers)
     final = {link.metadata.name: replace(link, dropped=dropped.get(link.metadata.name, frozenset())) for link in links}
     by_name = {each.metadata.name: each for each in packages}
-    layers = []
-    for group in group_packages([_sized(each) for each in packages], budget=budget, grouping=grouping):
+    groups = (
+        group_packages([_sized(each) for each in packages], budget=budget, grouping=grouping)
+        if layers is None
+        else [PackageGroup(tuple(names), Reason.RECORDED) for names in layers]
+    )
+    planned = []
+    for group in groups:
         members = tuple(by_name[name] for name in group.names)
         linked = tuple(final[name] for name in group.names)
         key = layer_key(linked, members, options=options, compression=compression)
-        layers.append(PlannedLayer(linked, members, key, group))
+        planned.append(PlannedLayer(linked, members, key, group))
     scripts = tuple(script for link in final.values() for script in link.link_scripts())
     return Plan(
-        layers=tuple(layers),
+        layers=tuple(planned),
         clobbers=tuple(clobbers),
         link_scripts={
             each.metadata.name: each.metadata.link_scripts for each in packages if each.metadata.link_scripts
