@@ -53,7 +53,6 @@ class Reason(StrEnum):
     REST = "no room to be alone"
     ALL = "all in one layer"
     GROUP = "asked for by `--group`"
-    RECORDED = "as in the image"
 
 
 @dataclass(frozen=True, slots=True)

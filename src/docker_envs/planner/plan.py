@@ -173,7 +173,7 @@ def make_plan(
     groups = (
         group_packages([_sized(each) for each in packages], budget=budget, grouping=grouping)
         if layers is None
-        else [PackageGroup(tuple(names), Reason.RECORDED) for names in layers]
+        else [PackageGroup(tuple(names), Reason.GROUP) for names in layers]
     )
     planned = []
     for group in groups:

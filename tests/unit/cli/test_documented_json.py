@@ -1,6 +1,6 @@
 """What `--json` prints has the fields that `docs/commands.md` shows.
 
-`build` is in `test_build.py`, `plan` in `test_plan.py`.
+`build` is in `test_build.py`, `plan` in `test_plan.py`, `verify` in `test_verify.py`.
 """
 
 from __future__ import annotations
@@ -91,6 +91,16 @@ def test_changes_print_what_append_prints(run: Run, change: list[str]) -> None:
 def test_every_block_has_its_case() -> None:
     names = re.findall(r"^## `docker-envs ([a-z]+(?: [a-z]+)?)", COMMANDS, re.MULTILINE)
     blocks = {name: len(documented(name)) for name in names}
-    expected = {"build": 1, "plan": 1, "inspect": 2, "ls": 1, "validate": 1, "copy": 1, "append": 1, "rebase": 1}
+    expected = {
+        "build": 1,
+        "plan": 1,
+        "inspect": 2,
+        "ls": 1,
+        "validate": 1,
+        "copy": 1,
+        "append": 1,
+        "rebase": 1,
+        "verify": 1,
+    }
     expected |= {"layout gc": 1, "cache du": 1, "cache ls": 1, "cache prune": 1, "cache verify": 1}
     assert {name: count for name, count in blocks.items() if count} == expected
