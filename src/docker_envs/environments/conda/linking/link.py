@@ -159,7 +159,7 @@ class _Linker:
             raise FormatError(
                 self._archive.source, f"`{source_path}` is a device or pipe, which packages must not hold"
             )
-        self._originals[source_path] = original if shared is None else original._replace(target=target, record=shared)
+        self._originals[source_path] = original if shared is None else _Original(original.entry, target, shared)
         is_source = entry.kind is Kind.FILE and entry.size <= MAX_SOURCE_SIZE and self._plan.compiles(wanted)
         if self._compiler is not None and is_source:
             yield from self._compiled(entry, target, self._compiler)

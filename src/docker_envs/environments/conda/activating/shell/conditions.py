@@ -55,7 +55,12 @@ def prefix_lookup(prefix: str, paths: Mapping[str, PathKind | None]) -> PathLook
         paths: All files of the environment, relative to the prefix, with None for a symbolic link that was not
             followed; directories that hold files need not be named.
     """
-    directories = {path[:end] for path in paths for end in range(len(path)) if path[end] == "/"} | {""}
+    directories = {""}
+    for path in paths:
+        parent = path.rpartition("/")[0]
+        while parent not in directories:
+            directories.add(parent)
+            parent = parent.rpartition("/")[0]
 
     def lookup(path: str) -> PathKind | None:
         if ".." in path.split("/") or not path.startswith("/") or path.startswith("//"):
