@@ -56,6 +56,7 @@ VERBS = {
         "docker_envs.cli.build:build_command", "Build an image from a conda environment, without Docker.", _BUILD
     ),
     "plan": Verb("docker_envs.cli.plan:plan_command", "Show the layers that a build would make, and why.", _BUILD),
+    "run": Verb("docker_envs.cli.run:app", "Run an image, or what is declared here, with the local engine.", _BUILD),
     "cache": Verb("docker_envs.cli.cache:app", "Look after the cache of packages and layers.", _BUILD),
     "inspect": Verb("docker_envs.cli.inspect:inspect_command", "Show what an image is: config, layers, sizes.", _LOOK),
     "ls": Verb("docker_envs.cli.ls:ls_command", "List a directory of an image.", _LOOK),

@@ -6,12 +6,13 @@ Spec: Docker Engine API v1.41, "Images"; podman serves the same, and its own API
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from docker_envs.errors import InvalidInputError
+from docker_envs.errors import EngineError, InvalidInputError
 from docker_envs.oci.artifact import Artifact, NamedArtifact
 from docker_envs.oci.image import NamedImage
 from docker_envs.oci.reference import Reference
@@ -135,6 +136,20 @@ class Engine:
             if all(map(tags, images)) and load_by_pulling(engine, images, self._reporter):
                 return [reference.familiar for named in images for reference in tags(named)]
         return self._load(iter_archive(source, platform=platform), "load the images")
+
+    def program(self) -> list[str]:
+        """The beginning of a command line that talks to this engine: its program, and where the engine is.
+
+        Raises:
+            EngineError: Neither is there.
+        """
+        kinds = ("podman", "docker") if self._is_podman() else ("docker",)
+        found = next((kind for kind in kinds if shutil.which(kind)), None)
+        if found is None:
+            raise EngineError(f"the program `{kinds[0]}` is not installed", hint="it runs containers; install it")
+        # Both find an engine that is elsewhere by the variables and contexts that led us there.
+        place = {"docker": "--host", "podman": "--url"}[found]
+        return [found, place, f"unix://{self._socket_path}"] if self._socket_path is not None else [found]
 
     def _is_podman(self) -> bool:
         with engine_errors("connect"), self._api.get(f"{self._api.base_url}/_ping") as response:

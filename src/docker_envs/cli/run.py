@@ -1,0 +1,170 @@
+"""`docker-envs run`: from a declaration or a name to a running container."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand
+
+from docker_envs.builder.request import Destinations
+from docker_envs.cli import build_options as opt
+from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, Quiet, connection
+from docker_envs.cli.progress import reporter_for
+from docker_envs.cli.requests import EnvironmentOptions
+from docker_envs.environments.conda.declarations.read import DEFAULT_FILE
+from docker_envs.errors import InvalidInputError
+from docker_envs.images.destination import write_artifact
+from docker_envs.images.location import Location, Transport, parse_location
+from docker_envs.images.source import open_artifact
+from docker_envs.images.transports import Transports
+from docker_envs.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from docker_envs.builder.request import BuildRequest
+
+app = typer.Typer(add_completion=False)
+_COMMAND = "command after the dashes"
+
+
+class _DashedCommand(TyperCommand):
+    """Keeps what follows `--` apart, and leaves all that follows the image to the container."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        extra["allow_interspersed_args"] = False
+        return super().make_context(info_name, args, parent, **extra)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if "--" in args:
+            place = args.index("--")
+            ctx.meta[_COMMAND] = args[place + 1 :]
+            args = args[:place]
+        return super().parse_args(ctx, args)
+
+
+@app.command("run", cls=_DashedCommand)
+def run_command(
+    ctx: typer.Context,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[REF] [-- CMD...]", help="An image, and what to run in it.")
+    ] = None,
+    *,
+    file: opt.File = None,
+    base: Annotated[str | None, typer.Option("--base", "-b", help="Base image of what is built.")] = None,
+    channel: opt.Channel = None,
+    offline: opt.Offline = False,
+    cache_dir: opt.CacheDir = None,
+    image: Annotated[
+        str | None, typer.Option("--image", "-i", metavar="NAME:TAG", help="Name of what is built, in the engine.")
+    ] = None,
+    publish: Annotated[
+        list[str] | None, typer.Option("--publish", "-p", metavar="[HOST:]PORT", help="Port, may be repeated.")
+    ] = None,
+    volume: Annotated[
+        list[str] | None, typer.Option("--volume", "-v", metavar="HOST:PATH", help="Volume, may be repeated.")
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Variable, may be repeated.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--rm/--no-rm", help="Remove the container when it ends.")] = True,
+    plain_http: PlainHttp = None,
+    insecure: Insecure = None,
+    ca_file: CaFile = None,
+    auth_file: AuthFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run an image, or what is declared here, with the local engine.
+
+    What is declared is built if need be, and the engine gets the layers that it lacks. Without REF it is FILE, or the
+    environment.yml here.
+    """
+    reference, command = _split(words or [], ctx.meta.get(_COMMAND), has_file=bool(file))
+    how = connection(plain_http, insecure, ca_file, auth_file)
+    with reporter_for(quiet=quiet) as reporter:
+        transports = Transports(how, reporter=reporter)
+        program = transports.engine.program()
+        if reference is not None:
+            name = _fetch(parse_location(reference), transports)
+        else:
+            if base is None:
+                raise InvalidInputError("what is declared needs a base image", hint="name it with `--base`")
+            options = EnvironmentOptions(
+                base=base,
+                file=file,
+                channel=channel,
+                offline=offline,
+                cache_dir=cache_dir,
+                plain_http=plain_http,
+                insecure=insecure,
+                ca_file=ca_file,
+                auth_file=auth_file,
+            )
+            name = Reference.parse(image or _name_of_folder(Path.cwd()))
+            _build(options.requests(), name, transports)
+    terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
+    given = [("--publish", publish), ("--volume", volume), ("--env", env)]
+    settings = [f"{option}={value}" for option, values in given for value in values or ()]
+    settings += ["--rm"] if remove else []
+    _execute([*program, "run", "--pull=never", "--interactive", *terminal, *settings, _engine_name(name), *command])
+
+
+def _split(words: list[str], dashed: list[str] | None, *, has_file: bool) -> tuple[str | None, list[str]]:
+    """The image, if one is named, and the command.
+
+    Raises:
+        InvalidInputError: There are both an image and a file.
+    """
+    if dashed is None:
+        return (None, words) if has_file else (next(iter(words), None), words[1:])
+    if has_file and words:
+        raise InvalidInputError("an image and `--file` exclude each other", hint="leave one out")
+    return next(iter(words), None), [*words[1:], *dashed]
+
+
+def _fetch(location: Location, transports: Transports) -> Reference:
+    """Have an image in the engine; its name there."""
+    if location.transport is Transport.ENGINE:
+        return location.registry_reference
+    if location.transport is Transport.REGISTRY:
+        transports.engine.pull(location.registry_reference)
+        return location.registry_reference
+    named = open_artifact(location, transports)
+    name = Reference.parse(f"localhost/docker-envs/run:{named.artifact.digest.hex[:12]}")
+    write_artifact(named, Location(Transport.ENGINE, name), transports)
+    return name
+
+
+def _build(requests: list[BuildRequest], name: Reference, transports: Transports) -> None:
+    from docker_envs.builder.build import build_platforms
+
+    if requests[0].declaration is None:
+        raise InvalidInputError(
+            "nothing to run", hint=f"name an image, or a declaration with `--file`; there is no `{DEFAULT_FILE}` here"
+        )
+    destinations = Destinations(names=(name,), load=True)
+    build_platforms([replace(request, destinations=destinations) for request in requests], reporter=transports.reporter)
+
+
+def _name_of_folder(folder: Path) -> str:
+    """A name that no registry's image has."""
+    return f"localhost/{re.sub(r'[^a-z0-9]+', '-', folder.name.lower()).strip('-') or 'environment'}:latest"
+
+
+def _engine_name(reference: Reference) -> str:
+    return f"{reference.name}@{reference.digest}" if reference.digest else reference.familiar
+
+
+def _execute(command: list[str]) -> NoReturn:
+    """Become the engine's program, which has the terminal, signals and exit status from then on."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    # Python ignores these, and they would stay ignored.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
