@@ -57,3 +57,12 @@ def test_images_without_a_name_are_streamed() -> None:
         engine.load([APP, named(APP.image)])
         assert len(simulator.loaded) == 1
         assert not any("create" in line for line in simulator.log)
+
+
+def test_the_program_of_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with engine_that("silent") as (simulator, engine, _):
+        with pytest.raises(EngineError, match="the program `docker` is not installed"):
+            engine.program()
+        (tmp_path / "docker").touch(0o755)
+        assert engine.program() == ["docker", "--host", f"unix://{simulator.server_address!s}"]
