@@ -1,19 +1,14 @@
-"""Builds and pushes one environment in three ways, side by side in one run.
+"""Builds and pushes environments in several ways, side by side in one run, and says which targets are met.
 
-    .venv/bin/python -m benchmarks.build --environment FILE [--registry HOST:PORT] [--base NAME:TAG] [--runs N]
+    .venv/bin/python -m benchmarks.build --quick
+    .venv/bin/python -m benchmarks.build --environment FILE [--channel DIR] [--size FILE ...] [--synthetic GB ...]
+        [--base IMAGE] [--big-base MB] [--cores 1,2] [--runs N] [--json FILE]
 
-- docker-envs: `docker-envs build … --push`, with an empty cache.
-- directory: rattler installs into a directory, `tar | gzip -1` make one layer of it, skopeo pushes that (`tarball:`),
-  without a base. The same on the base takes a script that edits an OCI layout; it computes the diff_id while gzip
-  works.
-- docker build: rattler installs in a build stage, whose result is copied onto the base, `docker push`.
+For each `--environment`, every scenario is measured in every way that the machine has the programs for. For each
+`--size`, `--synthetic` and number of `--cores`, it is a cold build by docker-envs and the limit. docs/performance.md
+says what is counted, and how.
 
-All three read the same local channel and push to the same local registry, each to a repository of its own that does not
-exist before. Their caches are empty; the operating system has the packages in its page cache, for all three alike. What
-the Dockerfile needs (Python and rattler in an image, the packages in the build context) is prepared without being
-timed, and so is the solve of the last two. Memory is that of the process tree; the engine's own is not counted.
-
-Needs a registry on this machine that has the base, a Docker engine that reaches it, and skopeo.
+Needs docker-registry; docker with dockerd (as root), umoci and skopeo, and crane for the other ways.
 """
 
 from __future__ import annotations
@@ -25,155 +20,175 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import measure
+from benchmarks.building import scenarios, ways
+from benchmarks.building.docker_build import DockerBuild
+from benchmarks.building.environment import prepare
+from benchmarks.building.report import document, markdown
+from benchmarks.building.results import BASE, CACHE, COLD, LEAF, UNCHANGED
+from benchmarks.building.scenarios import Bench
+from benchmarks.building.services import engine, fresh_registry, served, small_base
+from benchmarks.building.synthetic import write_synthetic_channel
+from benchmarks.made_images import random_image
+from docker_envs.oci.image import NamedImage
+from docker_envs.transports.files.layout_writing import write_layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-    from benchmarks.measure import Measured
+    from benchmarks.building.environment import Environment
+    from benchmarks.building.scenarios import BaseRead
+    from benchmarks.building.ways import Way
 
-PROJECT = Path(__file__).parents[1]
-PREFIX = "/opt/conda"
-
-DOCKERFILE = """\
-FROM {builder} AS build
-COPY . /channel/
-RUN /opt/python/bin/python3 /channel/install.py /channel/urls.txt /opt/conda /opt/conda
-FROM {base}
-COPY --from=build /opt/conda /opt/conda
-ENV PATH=/opt/conda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin CONDA_PREFIX=/opt/conda
-"""
-
-
-def ours(environment: Path, base: str, target: str, work: Path) -> Measured:
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "docker_envs",
-        "build",
-        "-f",
-        environment,
-        "-b",
-        base,
-        "--push",
-        target,
-        "--quiet",
-    ]
-    return measure.run([*command, "--cache-dir", work / "cache"], env={"PYTHONPATH": str(PROJECT / "src")})
-
-
-def directory(urls: Path, target: str, work: Path, *base: str) -> Measured:
-    command: list[str | Path] = [sys.executable, "-m", "benchmarks.directory_build", urls, target, work, *base]
-    return measure.run(command, cwd=PROJECT)
-
-
-def docker_build(base: str, target: str, builder: str, context: Path) -> Measured:
-    (context / "Dockerfile").write_text(DOCKERFILE.format(builder=builder, base=base))
-    script = f"docker build -q --no-cache --network none -t {target} {context} && docker push -q {target}"
-    return measure.run(["sh", "-c", script], env={"DOCKER_BUILDKIT": "0"})
-
-
-def prepare_builder(base: str, context: Path) -> str:
-    """An image with this Python and py-rattler on the base; not timed."""
-    python = Path(sys.base_prefix)
-    site_packages = Path(sys.prefix) / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(context)
-    shutil.copytree(python, context / "python", symlinks=True, ignore=shutil.ignore_patterns("site-packages", "test"))
-    target = context / "python" / site_packages.relative_to(sys.prefix)
-    for package in ("rattler", "py_rattler-*"):
-        for found in site_packages.glob(package):
-            shutil.copytree(found, target / found.name)
-    variables = "ENV LD_LIBRARY_PATH=/opt/python/lib PYTHONHOME=/opt/python"
-    (context / "Dockerfile").write_text(f"FROM {base}\nCOPY python /opt/python\n{variables}\n")
-    measure.run(["docker", "build", "-q", "-t", "docker-envs-benchmark-builder", context], env={"DOCKER_BUILDKIT": "0"})
-    return "docker-envs-benchmark-builder"
-
-
-def lock(environment: Path, work: Path) -> Path:
-    """The URLs of the environment's packages, so that the others need not solve; not timed."""
-    from docker_envs.environments.conda.declarations.read import read_declaration
-    from docker_envs.environments.conda.solving.solve import solve
-    from docker_envs.environments.conda.solving.virtual_packages import virtual_packages
-    from docker_envs.oci.descriptor import Platform
-
-    platform = Platform("linux", "amd64")
-    declared = read_declaration(environment, platform=platform)
-    packages = solve(
-        declared.channels,
-        declared.specs,
-        platform=platform,
-        virtual_packages=virtual_packages(platform),
-        cache=work / "repodata",
-    )
-    urls = work / "urls.txt"
-    urls.write_text("".join(f"{package.url}\n" for package in packages))
-    return urls
-
-
-def prepare_context(urls: Path, context: Path) -> None:
-    """The packages and the installer as a build context; not timed."""
-    context.mkdir(parents=True)
-    lines = []
-    for url in urls.read_text().split():
-        source = Path(url.removeprefix("file://"))
-        target = context / source.parent.name / source.name
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(source, target)
-        shutil.copyfile(source.with_name("repodata.json"), target.with_name("repodata.json"))
-        lines.append(f"file:///channel/{source.parent.name}/{source.name}\n")
-    (context / "urls.txt").write_text("".join(lines))
-    shutil.copyfile(PROJECT / "benchmarks/install.py", context / "install.py")
+MB, GB = 10**6, 10**9
+_SCENARIOS = {"cold": COLD, "leaf": LEAF, "unchanged": UNCHANGED, "cache": CACHE, "base": BASE}
+_WAYS = ("ours", "docker", "append", "umoci", "limit")
+_QUICK_GB, _QUICK_BASE_MB = 0.01, 20
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--environment", type=Path, required=True, help="environment.yml of a local channel")
-    parser.add_argument("--registry", default="127.0.0.1:5000", help="a running registry on this machine")
-    parser.add_argument("--base", default="library/debian:bookworm-slim", help="repository and tag of the base in it")
-    parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--skip-docker-build", action="store_true")
-    options = parser.parse_args()
-    base, stamp = f"{options.registry}/{options.base}", f"{time.time_ns():x}"
-    results: dict[str, list[Measured]] = {}
-    with tempfile.TemporaryDirectory(prefix="docker-envs-benchmark-") as name:
+    options = _options()
+    with tempfile.TemporaryDirectory(dir=options.work, prefix="benchmark-") as name:
         work = Path(name)
-        urls = lock(options.environment, work)
-        jobs: dict[str, Callable[[str, Path], Measured]] = {
-            "docker-envs": lambda target, folder: ours(options.environment, base, target, folder),
-            "directory, tar, gzip -1, skopeo": lambda target, folder: directory(urls, target, folder),
-            "the same on the base, by a script": lambda target, folder: directory(urls, target, folder, base),
-        }
-        if not options.skip_docker_build:
-            builder = prepare_builder(base, work / "builder")
-            context = work / "context"
-            prepare_context(urls, context)
-            jobs["docker build + push"] = lambda target, _folder: docker_build(base, target, builder, context)
-        for run in range(options.runs):
-            for number, (title, job) in enumerate(jobs.items()):
-                folder = work / f"{run}-{number}"
-                folder.mkdir()
-                os.sync()
-                target = f"{options.registry}/benchmark-{stamp}-{run}-{number}:1"
-                results.setdefault(title, []).append(job(target, folder))
-                shutil.rmtree(folder)
-    show(results)
+        # Caches, temporary files and credentials of all tools are ours.
+        os.environ.update(PYTHONPATH=ways.PYTHONPATH, TMPDIR=name, DOCKER_CONFIG=name)
+        tempfile.tempdir = name
+        base = options.base or small_base(work / "base")
+        measure.run([sys.executable, "-m", "compileall", "-q", ways.PROJECT / "src"])
+        bench = Bench(work, base, options.runs, options.compression)
+        environments = [_prepared(path, work, options) for path in options.environment]
+        sizes = [_prepared(path, work, options) for path in options.size]
+        if options.quick:
+            environments.append(_synthetic(_QUICK_GB, work))
+        _compare(bench, environments, options)
+        read = _big_base(bench, environments, options)
+        for each in sizes:
+            scenarios.cold(bench, each, _least(options))
+        for size in options.synthetic:
+            # The largest need much room, so none waits for the others.
+            sizes.append(_synthetic(size, work))
+            scenarios.cold(bench, sizes[-1], _least(options))
+            shutil.rmtree(work / f"synthetic-{size:g}-GB.channel")
+    measured = [*environments, *sizes]
+    if options.json:
+        options.json.write_text(document(bench.results, measured, read))
+    print(markdown(bench.results, measured, read))
 
 
-def show(results: dict[str, list[Measured]]) -> None:
-    """A Markdown table: medians, ratios to the first row, and all figures as JSON below."""
-    ordered = {title: sorted(runs, key=lambda run: run.seconds) for title, runs in results.items()}
-    medians = {title: runs[len(runs) // 2] for title, runs in ordered.items()}
-    first = next(iter(medians.values()))
-    print("| way | seconds | against docker-envs | peak memory |\n|---|---:|---:|---:|")
-    for title, run in medians.items():
-        ratio = run.seconds / first.seconds
-        print(f"| {title} | {run.seconds:.1f} | {ratio:.1f} x | {run.peak_memory / 1e6:.0f} MB |")
-    print(json.dumps({title: [round(run.seconds, 2) for run in runs] for title, runs in results.items()}))
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--environment", type=Path, action="append", default=[], help="environment.yml of a local channel")
+    add("--channel", type=Path, help="what ${CHANNEL} means in these files")
+    add("--size", type=Path, action="append", default=[], help="one more, built cold by docker-envs and the limit only")
+    add("--synthetic", type=float, action="append", default=[], metavar="GB", help="the same with generated packages")
+    add("--scenarios", default=",".join(_SCENARIOS), help="of: %(default)s")
+    add("--ways", default=",".join(_WAYS), help="of: %(default)s")
+    add("--leaf", default="", help="package that is updated (default: the leaf with the smallest archive)")
+    add("--base", help="base image, from anywhere that `docker-envs copy` knows (default: a tiny one)")
+    add("--big-base", type=int, default=5000, metavar="MB", help="size of the base of that scenario")
+    add("--cores", default="", help="numbers of cores for cold builds by docker-envs and the limit, as 1,2")
+    add("--compression", default="gzip", help="of layers, for docker-envs and the limit")
+    add("--runs", type=int, default=3)
+    add("--crane", help="program (default: from PATH, or ~/go/bin)")
+    add("--work", type=Path, help="directory for everything that is made and deleted, with room for it")
+    add("--json", type=Path, help="write all figures to this file")
+    add("--quick", action="store_true", help="everything once, with 10 MB of generated packages")
+    options = parser.parse_args()
+    for name, known in (("scenarios", tuple(_SCENARIOS)), ("ways", _WAYS)):
+        chosen = getattr(options, name).split(",")
+        if unknown := sorted(set(chosen) - set(known)):
+            parser.error(f"--{name}: {', '.join(unknown)} is none of {', '.join(known)}")
+        setattr(options, name, chosen)
+    options.cores = [int(number) for number in options.cores.split(",") if number]
+    if options.quick:
+        options.runs, options.big_base = 1, _QUICK_BASE_MB
+    return options
+
+
+def _prepared(declaration: Path, work: Path, options: argparse.Namespace) -> Environment:
+    return prepare(declaration, work / declaration.stem, channel=options.channel, leaf=options.leaf)
+
+
+def _synthetic(size: float, work: Path) -> Environment:
+    name = f"synthetic-{size:g}-GB"
+    declaration = write_synthetic_channel(work / f"{name}.channel", size=int(size * GB))
+    return prepare(declaration, work / name)
+
+
+def _least(options: argparse.Namespace) -> dict[str, Way]:
+    """Ours and what it is measured by."""
+    found: dict[str, Way] = {ways.OURS: ways.ours, ways.LIMIT: ways.limit}
+    return {title: way for title, way in found.items() if title != ways.LIMIT or "limit" in options.ways}
+
+
+def _compare(bench: Bench, environments: list[Environment], options: argparse.Namespace) -> None:
+    """Every scenario but the big base."""
+    with _all_ways(bench, options) as compared:
+        for environment in environments:
+            _run(bench, environment, compared, options)
+    for cores in options.cores if "cold" in options.scenarios else ():
+        if cores < len(os.sched_getaffinity(0)):
+            with scenarios.limited_to(cores):
+                for environment in environments:
+                    scenarios.cold(bench, environment, _least(options))
+
+
+def _run(bench: Bench, environment: Environment, compared: dict[str, Way], options: argparse.Namespace) -> None:
+    incremental = {title: way for title, way in compared.items() if title in (ways.OURS, ways.DOCKER)}
+    if "cold" in options.scenarios:
+        scenarios.cold(bench, environment, compared)
+    if "leaf" in options.scenarios:
+        scenarios.leaf(bench, environment, incremental)
+    if "unchanged" in options.scenarios:
+        scenarios.unchanged(bench, environment, {**incremental, ways.START: ways.start})
+    if "cache" in options.scenarios:
+        if scenarios.has_layer_cache():
+            scenarios.cache(bench, environment)
+        else:
+            print("`build` has no --cache-from, so its scenario is left out", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _all_ways(bench: Bench, options: argparse.Namespace) -> Iterator[dict[str, Way]]:
+    """The ways that were chosen and can run here."""
+    found: dict[str, Way] = {ways.OURS: ways.ours} if "ours" in options.ways else {}
+    with contextlib.ExitStack() as stack:
+        if "docker" in options.ways and (running := stack.enter_context(engine())):
+            url = stack.enter_context(served(bench.work, bench.work / "served.log"))
+            docker = DockerBuild(running, served=bench.work.as_uri(), url=url, folder=bench.work / "docker")
+            with fresh_registry(bench.base, folder=bench.work, port=bench.port) as registry:
+                docker.prepare(registry.base)
+            found[ways.DOCKER] = docker
+        if "append" in options.ways:
+            title, way = ways.append_with(ways.find_crane(options.crane))
+            found[title] = way
+        if "umoci" in options.ways and not ways.missing(("umoci", "skopeo")):
+            found[ways.UMOCI] = ways.umoci
+        if "limit" in options.ways:
+            found[ways.LIMIT] = ways.limit
+        yield found
+
+
+def _big_base(bench: Bench, environments: list[Environment], options: argparse.Namespace) -> BaseRead | None:
+    if "base" not in options.scenarios or "ours" not in options.ways or not environments or not options.big_base:
+        return None
+    blobs, layout = bench.work / "big-base-blobs", bench.work / "big-base"
+    blobs.mkdir()
+    image = random_image(blobs, size=options.big_base * MB, layers=10)
+    write_layout(layout, [NamedImage(image)])
+    shutil.rmtree(blobs)
+    manifest = json.loads((layout / "index.json").read_text())["manifests"][0]
+    config = json.loads((layout / "blobs" / manifest["digest"].replace(":", "/")).read_text())["config"]
+    documents = manifest["size"] + config["size"]
+    read = scenarios.big_base(
+        bench, environments[0], layout=f"oci:{layout}", size=options.big_base * MB, documents=documents
+    )
+    shutil.rmtree(layout)
+    return read
 
 
 if __name__ == "__main__":

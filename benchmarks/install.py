@@ -14,7 +14,7 @@ from rattler.networking import Client
 
 async def install(urls: Path, target: str, prefix: str) -> None:
     """Install into `target` as if it stood at `prefix`."""
-    channels = {str(PurePosixPath(url.removeprefix("file://")).parents[1]) for url in urls.read_text().split()}
+    channels = {url.rsplit("/", 2)[0] for url in urls.read_text().split()}
     names = {PurePosixPath(url).name for url in urls.read_text().split()}
     subdirs = [rattler.Subdir("linux-64"), rattler.Subdir("noarch")]
     specs = [name.rsplit("-", 2) for name in names]
@@ -23,7 +23,7 @@ async def install(urls: Path, target: str, prefix: str) -> None:
         for name, version, build in (("__unix", "0", "0"), ("__linux", "5.10", "0"), ("__glibc", "2.36", "0"))
     ]
     records = await rattler.solve(
-        [f"file://{channel}" for channel in channels],
+        sorted(channels),
         [f"{name} =={version}" for name, version, _ in specs],
         gateway=rattler.Gateway(cache_dir=Path(tempfile.mkdtemp())),
         platforms=subdirs,

@@ -17,10 +17,8 @@ import argparse
 import contextlib
 import json
 import os
-import random
 import shutil
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,25 +27,19 @@ from typing import TYPE_CHECKING
 from tests.services import run_registry
 
 from benchmarks import measure
-from docker_envs.archive.entry import Entry, Kind, file_entry
-from docker_envs.archive.layer_writer import write_layer
-from docker_envs.oci import edit, media_types
-from docker_envs.oci.descriptor import Descriptor
-from docker_envs.oci.image import NamedImage, scratch
-from docker_envs.oci.layer import file_layer
+from benchmarks.building.counting import bytes_read
+from benchmarks.made_images import MB, file_image, make_directory, random_image
+from docker_envs.oci.image import NamedImage
 from docker_envs.oci.reference import Reference
 from docker_envs.transports.files.layout_writing import write_layout
-from docker_envs.transports.registry.client import RegistryClient, host_platform
+from docker_envs.transports.registry.client import RegistryClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from docker_envs.oci.image import Image
+    from collections.abc import Callable, Sequence
 
     #: From the address of an empty registry and an empty folder to the commands of a tool.
     Job = Callable[[str, Path], Sequence[list[str | Path]]]
 
-MB = 1_000_000
 Command = list[str | Path]
 
 
@@ -57,62 +49,6 @@ def ours(*arguments: str | Path) -> Command:
 
 def shell(script: str) -> Command:
     return ["bash", "-euo", "pipefail", "-c", script]
-
-
-def random_image(folder: Path, *, size: int, layers: int) -> Image:
-    """An image of random files, so that its layers are as big when they are compressed.
-
-    Args:
-        folder: Where the layers' blobs are kept.
-        size: Of all layers, in bytes.
-        layers: How many.
-    """
-    numbers, count = random.Random(0), size // layers // MB
-
-    def entries(index: int) -> Iterator[Entry]:
-        content = (numbers.randbytes(MB) for _ in range(count))
-        yield Entry(f"opt/layer-{index}", Kind.FILE, 0o644, 0, count * MB, content)
-
-    return _image(folder, [entries(index) for index in range(layers)])
-
-
-def file_image(folder: Path, tree: Path, *, layers: int) -> Image:
-    """An image of the files of a directory."""
-    files = [path for path in sorted(tree.rglob("*")) if path.is_file()]
-
-    def entries(index: int) -> Iterator[Entry]:
-        for path in files[index::layers]:
-            yield file_entry(f"opt/{path.relative_to(tree)}", path.read_bytes(), mtime=0)
-
-    return _image(folder, [entries(index) for index in range(layers)])
-
-
-def _image(folder: Path, layers: Sequence[Iterator[Entry]]) -> Image:
-    image = scratch(host_platform())
-    for index, entries in enumerate(layers):
-        path = folder / f"layer-{index}"
-        with path.open("wb") as out:
-            facts = write_layer(entries, out, source="benchmark")
-        layer = file_layer(Descriptor(media_types.OCI_LAYER_GZIP, facts.digest, facts.size), facts.diff_id, path)
-        image = edit.append_layer(image, layer, history={"created_by": f"layer {index}"})
-    return image
-
-
-def make_directory(folder: Path, *, size: int) -> int:
-    """The files of the Python that runs this, several times if that is needed to fill the size; the size in bytes."""
-    sources = sorted({Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")})
-    written = 0
-    for copy in range(1000):
-        for source in sources:
-            for path in sorted(source.rglob("*")):
-                if path.is_file() and not path.is_symlink():
-                    target = folder / f"copy-{copy}" / source.name / path.relative_to(source)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(path, target)
-                    written += target.stat().st_size
-                    if written >= size:
-                        return written
-    return written
 
 
 class Table:
@@ -141,16 +77,6 @@ class Table:
         print(f"\n{name}")
         for tool, (seconds, peak) in self.results[name].items():
             print(f"  {tool:24} {seconds:7.2f} s  {seconds / base:5.2f} x  {peak / MB:6.0f} MB", flush=True)
-
-
-def bytes_sent(registry_log: Path, repository: str) -> int:
-    """How many bytes of a repository's blobs and manifests a registry sent, by its log."""
-    total = 0
-    for line in registry_log.read_text(errors="replace").splitlines():
-        if f'http.request.uri="/v2/{repository}/' in line and "http.request.method=GET" in line:
-            with contextlib.suppress(IndexError, ValueError):
-                total += int(line.partition("http.response.written=")[2].split()[0])
-    return total
 
 
 def main() -> None:
@@ -250,10 +176,10 @@ def extend(work: Path, registry: str, options: argparse.Namespace) -> None:
     RegistryClient().push_image(base, Reference.parse(f"{registry}/big:1"))
     (work / "app.py").write_text("print('hello')\n")
     log = work / "registry/log"
-    before = bytes_sent(log, "big")
+    before = bytes_read(log, "big")
     added = f"{work}/app.py:/app.py"
     measured = measure.run(ours("append", "-q", f"{registry}/big:1", "--path", added, "-t", f"{registry}/extended:1"))
-    sent, peak = bytes_sent(log, "big") - before, measured.peak_memory / MB
+    sent, peak = bytes_read(log, "big") - before, measured.peak_memory / MB
     print(f"\na base of {options.base} MB extended in its registry")
     print(f"  docker-envs append       {measured.seconds:7.2f} s  {sent:,} bytes of the base read, {peak:.0f} MB")
 

@@ -201,6 +201,8 @@ def _run_dockerd(driver: str, prefix: Sequence[str]) -> Iterator[Engine]:
     with tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
         # A dockerd that fails to start leaves its data mounted on itself; one that ended well has unmounted it.
         stack.callback(_unmount, f"{folder}/data")
+        # Containers with the host's network leave it mounted as well.
+        stack.callback(_unmount, f"{folder}/exec/netns/default")
         host = f"unix://{folder}/docker.sock"
         command = ["dockerd", "--host", host, "--storage-driver", driver, "--iptables=false", "--bridge=none"]
         command += ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]

@@ -1,0 +1,1 @@
+"""What `benchmarks/build.py` is made of: environments, ways to build them, scenarios, and what is reported."""
