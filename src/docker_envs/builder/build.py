@@ -319,7 +319,8 @@ def _make_layers(plan: Plan, sources: CachedLayers, delivery: Delivery, *, uploa
         return layer
 
     # Uploads and downloads wait for the network, so they get threads of their own.
-    return map_parallel(make, plan.layers, workers=cores() + _UPLOADS, cost=lambda planned: planned.size)
+    waiting = _UPLOADS * (1 + delivery.caches.are_written)
+    return map_parallel(make, plan.layers, workers=cores() + waiting, cost=lambda planned: planned.size)
 
 
 def _open_files(request: BuildRequest, prepared: Prepared, stack: ExitStack) -> list[tuple[str, list[Entry]]]:

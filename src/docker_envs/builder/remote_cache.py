@@ -108,7 +108,7 @@ class RemoteCache:
             self._warn("read", error)
 
     def _warn(self, verb: str, error: DockerEnvsError) -> None:
-        hint = f" ({error.hint})" if error.hint else ""
+        hint = f"; {error.hint}" if error.hint else ""
         self._reporter.warning(
             f"the cache `{self.name}` cannot be {verb}, so the build goes on without it: {error}{hint}"
         )
