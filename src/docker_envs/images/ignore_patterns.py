@@ -24,6 +24,7 @@ _MAGIC = re.compile(r"[*?\\\[\]]")
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
+    text: str
     is_match: Callable[[str], object]
     #: Whether what matches is put back in.
     is_exception: bool
@@ -44,10 +45,10 @@ class IgnorePatterns:
         self._patterns = [pattern for line in lines if (pattern := _parse(line, source)) is not None]
         self._directories: dict[str, list[bool]] = {}
 
-    @property
-    def has_exceptions(self) -> bool:
-        """Whether something below a directory that matches may not match."""
-        return any(pattern.is_exception for pattern in self._patterns)
+    def may_spare(self, directory: str) -> bool:
+        """Whether something below a directory that matches may be an exception."""
+        exceptions = [pattern.text for pattern in self._patterns if pattern.is_exception]
+        return any(_MAGIC.search(text) or text.startswith(f"{directory}/") for text in exceptions)
 
     def matches(self, path: str) -> bool:
         """Whether a path relative to the root, without a leading slash, is matched, by itself or by one above it."""
@@ -80,7 +81,7 @@ def _parse(line: str, source: str) -> _Pattern | None:
     if not text:
         raise InvalidInputError(f"{source}: `!` is an exception without a pattern")
     text = posixpath.normpath(text).lstrip("/")
-    return _Pattern(_matcher(text, f"{source}: invalid pattern {line.strip()!r}"), is_exception)
+    return _Pattern(text, _matcher(text, f"{source}: invalid pattern {line.strip()!r}"), is_exception)
 
 
 def _matcher(text: str, error: str) -> Callable[[str], object]:

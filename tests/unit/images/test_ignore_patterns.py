@@ -54,6 +54,9 @@ def test_malformed(line: str, message: str) -> None:
         IgnorePatterns([line], source="test")
 
 
-def test_whether_something_may_be_put_back_in() -> None:
-    assert not IgnorePatterns(["a", "# !b"], source="test").has_exceptions
-    assert IgnorePatterns(["a", "!b"], source="test").has_exceptions
+@pytest.mark.parametrize(
+    ("exception", "expected"),
+    [("# !a/b", False), ("!b", False), ("!ab/c", False), ("!a/b", True), ("!/a/b/c", True), ("!*.py", True)],
+)
+def test_directories_in_which_there_may_be_exceptions(exception: str, expected: bool) -> None:
+    assert IgnorePatterns(["a", exception], source="test").may_spare("a") == expected

@@ -120,9 +120,9 @@ class _Selection:
         """What leaves a path out, and whether something below it may be put back in."""
         place = self.root if self.is_file else posixpath.normpath(f"{self.root}/{inside}")
         if self.ignored.matches(place):
-            return f"`{_IGNORE_FILE}`", self.ignored.has_exceptions
+            return f"`{_IGNORE_FILE}`", self.ignored.may_spare(place)
         if self.excluded.matches(inside):
-            return "`exclude`", self.excluded.has_exceptions
+            return "`exclude`", self.excluded.may_spare(inside)
         return None
 
     def _normalised(self, entry: Entry) -> Entry:
