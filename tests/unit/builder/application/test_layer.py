@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +28,6 @@ from docker_envs.oci.image import scratch
 from docker_envs.report import SILENT
 from tests.images import AMD64, ARM64
 from tests.packages.wheel import write_project
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PYTHON = PythonInfo("3.11", "lib/python3.11/site-packages")
 SITE = "opt/conda/lib/python3.11/site-packages"
@@ -222,3 +222,30 @@ def test_bad_projects(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(Exception, match=message) as caught:
         opened(ProjectSource(HostFiles(context=tmp_path, source=".", path="/app")))
     assert type(caught.value).__module__ == "docker_envs.errors"
+
+
+@pytest.mark.parametrize("kind", ["wheel", "source"])
+def test_a_real_python_runs_the_project(tmp_path: Path, kind: str) -> None:
+    prefix = tmp_path / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    python = PythonInfo(version, f"lib/python{version}/site-packages")
+    root = write_project(tmp_path / "demo")
+    # As in the image, the source is at its path under the root, which here is that of the host.
+    source = ProjectSource(HostFiles(context=tmp_path, source="demo", path=f"{tmp_path}/app"))
+    content = ProjectWheel(root) if kind == "wheel" else source
+    target = Application(prefix=str(prefix), platform=AMD64, python=python, accounts=PlannedAccounts(), has_base=False)
+    with target.open_layer(FilesLayer("test", (content,))) as entries:
+        for entry in entries:
+            path = Path("/", entry.path)
+            if path.is_relative_to(tmp_path) and entry.kind is Kind.DIRECTORY:
+                path.mkdir(exist_ok=True)
+            elif path.is_relative_to(tmp_path):
+                path.write_bytes(entry.read())
+                path.chmod(entry.mode)
+    assert (
+        subprocess.run([prefix / "bin" / "demoapp"], check=True, capture_output=True).stdout == b"hello from demoapp\n"
+    )
+    code = "import importlib.metadata as m; d = m.distribution('demoapp'); print(d.version, d.read_text('INSTALLER'))"
+    done = subprocess.run([prefix / "bin" / "python", "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["1.0", "docker-envs"]
