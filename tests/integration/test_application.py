@@ -24,6 +24,7 @@ from docker_envs.oci.descriptor import Platform
 from docker_envs.oci.reference import Reference
 from docker_envs.validate import validate_image
 from tests.base_image import HOST_ARCHITECTURE
+from tests.images import flattened
 from tests.packages.wheel import write_project
 from tests.services import require_programs
 
@@ -186,6 +187,20 @@ def test_a_change_of_the_source_changes_its_layer_alone(tmp_path: Path, channel:
     assert [titles[index] for index in changed] == [
         "docker-envs build: source",
         "docker-envs build: record of the environment",
+    ]
+
+
+def test_without_an_environment_there_are_only_files(tmp_path: Path, channel: Path) -> None:
+    files = (FilesLayer("a file", (InlineFile(path="/a", content=b"a", owner="app"),)),)
+    users = (User(name="app", uid=5),)
+    wanted = request(tmp_path, None, channel, declaration=None, files=files, users=users, epoch=9)
+    image = build(wanted).image
+    validate_image(image)
+    assert flattened(image).keys() == {"etc/passwd", "etc/group", "a"}
+    assert "Env" not in image.config.container
+    assert [entry["created_by"] for entry in image.config.history] == [
+        "docker-envs build: users and groups",
+        "docker-envs build: a file",
     ]
 
 

@@ -193,19 +193,17 @@ def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, r
     packages, archives = read_packages(
         lock, cache=cache, caches=delivery.caches, open_url=delivery.open_url, reporter=reporter
     )
-    records = request.record and request.declaration is not None
     mtime = DIRECTORY_MTIME if request.epoch is None else request.epoch
     owners = owners_of(request.files)
     accounts = plan_accounts(base, request.users, request.groups, owners=owners, mtime=mtime, reporter=reporter)
-    others = len(request.files) + bool(accounts.entries) + records
+    others = len(request.files) + bool(accounts.entries) + _has_record(request)
     budget = request.max_layers - len(base.layers) - others
     plan = _plan(request, packages, budget)
     _check_scripts(request, plan)
     for group in _unused_groups(request, plan):
         reporter.warning(f"no package is in the group `{group}`")
     _check_base(request, base, [package.metadata for package in packages], reporter)
-    variables = request.declaration.variables if request.declaration is not None else {}
-    env = environment_variables(base.config.env, prefix=options.prefix, variables=variables)
+    env = _variables(request, base)
     before = {**base.config.env, **env}
     activation = plan_activation(plan, archives, prefix=options.prefix, env=before, mode=request.activation)
     for left in activation.activation.unresolved:
@@ -216,6 +214,17 @@ def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, r
         # The entrypoint is a layer as well; what activates the environment does not depend on how packages are grouped.
         plan = _plan(request, packages, budget - 1)
     return Prepared(base, plan, archives, env, activation, delivery.caches, accounts)
+
+
+def _has_record(request: BuildRequest) -> bool:
+    return request.record and request.declaration is not None
+
+
+def _variables(request: BuildRequest, base: Image) -> dict[str, str]:
+    if request.declaration is None:
+        return {}
+    variables = request.declaration.variables
+    return environment_variables(base.config.env, prefix=request.link_options.prefix, variables=variables)
 
 
 def _plan(request: BuildRequest, packages: Sequence[PlannedPackage], budget: int) -> Plan:
@@ -355,7 +364,7 @@ def _assemble(
     for title, layer in others:
         image = _append(image, layer, created, title)
     labels: dict[str, str] = {}
-    if request.record:
+    if _has_record(request):
         titles = [title for title, _ in others]
         record = record_build(request, prepared.plan, [*layers, *(layer for _, layer in others)], titles)
         layer = maker.layer_of_entries(record_entries(record), title="record")
