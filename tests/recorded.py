@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from docker_envs.oci.descriptor import Platform
 from docker_envs.oci.edit import append_layer, with_annotations, with_config
 from docker_envs.oci.image import Image, scratch
 from docker_envs.records.record import (
@@ -15,7 +14,10 @@ from docker_envs.records.record import (
     record_entries,
     record_label,
 )
-from tests.images import make_image, make_layer
+from tests.images import AMD64, make_image, make_layer
+
+if TYPE_CHECKING:
+    from docker_envs.oci.descriptor import Platform
 
 CHANNEL = "https://conda.anaconda.org/conda-forge"
 BASE_DIGEST = "sha256:" + "b" * 64
@@ -41,7 +43,7 @@ def record(*packages: RecordedPackage, **fields: Any) -> Record:
 
 def image(*, created: str | None = "2024-05-06T07:08:09.123456789+02:00", **annotations: str) -> Image:
     """An image without layers; underscores in names of annotations stand for dots."""
-    made = scratch(Platform("linux", "amd64"))
+    made = scratch(AMD64)
     if created is not None:
         made = with_config(made, made.config.with_created(created))
     notes = {f"org.opencontainers.image.{name.replace('_', '.')}": value for name, value in annotations.items()}
@@ -53,9 +55,9 @@ def image_on_base() -> Image:
     return image(base_name="docker.io/library/debian:12", base_digest=BASE_DIGEST)
 
 
-def recorded_image(*records: Record) -> Image:
+def recorded_image(*records: Record, platform: Platform = AMD64) -> Image:
     """An image with a layer of files, and one for each record."""
-    made = make_image({"etc/motd": b"hello\n"})
+    made = make_image({"etc/motd": b"hello\n"}, platform=platform)
     for each in records:
         (entry,) = record_entries(each)
         layer = make_layer({entry.path: each.to_bytes()})

@@ -147,6 +147,7 @@ def build_platforms(requests: Sequence[BuildRequest], *, reporter: Reporter = SI
     with open_cache(first.cache, read_only=first.cache_read_only, reporter=reporter) as cache:
         named, results = _build_all(requests, cache, delivery, reporter)
         delivery.deliver(named)
+        delivery.attach(named)
         delivery.caches.finish()
     return PlatformsResult(named, results, time.monotonic() - start)
 

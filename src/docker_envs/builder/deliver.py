@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from docker_envs.builder.attachments import attach_documents
 from docker_envs.builder.host import parse_target_platform
 from docker_envs.builder.remote_caches import CacheUse, RemoteCaches
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
@@ -105,3 +106,11 @@ class Delivery:
             self._transports.registry.push_artifact(artifact.artifact, target)
         if self._destinations.load:
             self._transports.engine.load([named], platform=parse_target_platform(None))
+
+    def attach(self, named: NamedImage) -> None:
+        """Attach documents to the image in the registries that have it now.
+
+        Raises:
+            TransportError: A registry does not take them, and they are required.
+        """
+        attach_documents(named, self._destinations.attachments, self._destinations.push, self._transports)

@@ -29,6 +29,46 @@ if TYPE_CHECKING:
     from docker_envs.oci.reference import Reference
 
 
+class AttachmentKind(StrEnum):
+    """What is attached to an image in a registry.
+
+    Attributes:
+        SBOM: Bills of materials.
+        DECLARATION: The files that declare its environment.
+    """
+
+    SBOM = "sbom"
+    DECLARATION = "declaration"
+
+
+@dataclass(frozen=True, slots=True)
+class DeclarationFile:
+    """A file that declares an environment, as it was written.
+
+    Attributes:
+        name: Its name, without folders.
+        content: Its bytes; they hold no credentials.
+    """
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Attachments:
+    """What is attached to the image in registries.
+
+    Attributes:
+        kinds: What.
+        declarations: The files of `AttachmentKind.DECLARATION`.
+        required: Whether the build fails when a registry does not take them; else it warns.
+    """
+
+    kinds: frozenset[AttachmentKind] = frozenset()
+    declarations: tuple[DeclarationFile, ...] = ()
+    required: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Destinations:
     """Where the image goes; any combination.
@@ -39,6 +79,7 @@ class Destinations:
         layout: An OCI layout directory.
         push: References in registries.
         load: Whether the local engine gets it.
+        attachments: What it gets in registries.
     """
 
     names: tuple[Reference, ...] = ()
@@ -46,6 +87,7 @@ class Destinations:
     layout: Path | None = None
     push: tuple[Reference, ...] = ()
     load: bool = False
+    attachments: Attachments = field(default_factory=Attachments)
 
 
 class ActivationMode(StrEnum):

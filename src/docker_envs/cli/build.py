@@ -6,9 +6,9 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from docker_envs.builder.request import BuildRequest, Destinations
+from docker_envs.builder.request import AttachmentKind, Attachments, BuildRequest, Destinations
 from docker_envs.cli import build_options as opt
-from docker_envs.cli import build_output
+from docker_envs.cli import build_output, options
 from docker_envs.cli.option_values import with_options
 from docker_envs.cli.plan import print_plans
 from docker_envs.cli.progress import reporter_for
@@ -35,6 +35,7 @@ def build_command(
     output: opt.Output = None,
     oci: opt.Oci = None,
     push: opt.Push = None,
+    attach: opt.Attach = None,
     load: opt.Load = False,
     verify: opt.Verify = False,
     dry_run: opt.DryRun = False,
@@ -51,6 +52,7 @@ def build_command(
         layout=oci,
         push=tuple(parse_location(text).registry_reference for text in push or ()),
         load=load,
+        attachments=_attachments(attach, environment) if push else Attachments(),
     )
     requests = [container.apply(request, destinations) for request in environment.requests()]
     if not dry_run:
@@ -60,6 +62,16 @@ def build_command(
     if requests[0].declaration is None:
         print(f"note: no specs and no `{DEFAULT_FILE}` here, so the image is the base as it is", file=sys.stderr)
     _run(requests, verify=verify, dry_run=dry_run, as_json=as_json, quiet=quiet)
+
+
+def _attachments(text: str | None, environment: EnvironmentOptions) -> Attachments:
+    wanted = options.parse_attachments(text)
+    if AttachmentKind.DECLARATION not in wanted.kinds:
+        return wanted
+    files, notes = environment.declaration_files()
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return replace(wanted, declarations=files)
 
 
 def _run(requests: list[BuildRequest], *, verify: bool, dry_run: bool, as_json: bool, quiet: bool) -> None:

@@ -150,6 +150,14 @@ Oci = Annotated[Path | None, typer.Option(metavar="DIR", help="OCI image layout.
 Push = Annotated[
     list[str] | None, typer.Option(metavar="REFERENCE", help="Registry, may be repeated.", rich_help_panel=_OUTPUT)
 ]
+Attach = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KINDS",
+        help="What pushed images get as referrers: sbom,declaration (default), or none.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
 Load = Annotated[bool, typer.Option("--load", help="Into the local engine.", rich_help_panel=_OUTPUT)]
 CacheDir = Annotated[Path | None, typer.Option(help="Where packages and layers are kept.", rich_help_panel=_BEHAVIOUR)]
 CacheReadOnly = Annotated[

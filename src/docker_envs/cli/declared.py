@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.application.contents import FilesLayer
+from docker_envs.builder.request import DeclarationFile
 from docker_envs.environments.conda.declarations.declaration import DEFAULT_CHANNEL, Declaration
 from docker_envs.environments.conda.declarations.read import DEFAULT_FILE, read_declarations
 from docker_envs.environments.conda.solving.channels import parse_channel
-from docker_envs.errors import InvalidInputError
+from docker_envs.errors import InvalidInputError, redact
+from docker_envs.transports.blobs import storage_errors
 
 if TYPE_CHECKING:
     from docker_envs.environments.conda.declarations.prefix import PrefixImport
@@ -43,11 +45,9 @@ class Declared:
             if self.files or self.specs:
                 raise InvalidInputError("an installed environment is copied as it is, without files and specs")
             return self.prefix.declaration
-        files = self.files
+        files = self._files()
         if not files and not self.specs:
-            files = (Path(DEFAULT_FILE),) if Path(DEFAULT_FILE).is_file() else ()
-            if not files:
-                return None
+            return None
         declared = Declaration()
         if files:
             declared = read_declarations(
@@ -60,6 +60,33 @@ class Declared:
         if self.priority is not None:
             declared = replace(declared, settings=replace(declared.settings, channel_priority=self.priority))
         return declared
+
+    def _files(self) -> tuple[Path, ...]:
+        if self.files or self.specs:
+            return self.files
+        return (Path(DEFAULT_FILE),) if Path(DEFAULT_FILE).is_file() else ()
+
+    def written_files(self) -> tuple[tuple[DeclarationFile, ...], list[str]]:
+        """The files as they are, for others to read: without those that hold credentials.
+
+        Returns:
+            The files, and why others were left out.
+
+        Raises:
+            StorageError: A file cannot be read.
+        """
+        found, notes = [], []
+        for path in self._files() if self.prefix is None else ():
+            if not path.is_file():
+                continue
+            with storage_errors("read", path):
+                content = path.read_bytes()
+            text = content.decode(errors="replace")
+            if redact(text) != text:
+                notes.append(f"`{path}` is not attached to the image: addresses in it may hold credentials")
+            else:
+                found.append(DeclarationFile(path.name, content))
+        return tuple(found), notes
 
     def unowned(self, *, wanted: bool) -> tuple[FilesLayer, ...]:
         """The layer of what no package owns in the installed environment, when it is wanted.

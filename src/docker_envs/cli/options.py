@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from docker_envs.builder.host import parse_target_platform
 from docker_envs.builder.remote_caches import CacheUse
+from docker_envs.builder.request import AttachmentKind, Attachments
 from docker_envs.errors import InvalidInputError
 from docker_envs.images.location import parse_location
 from docker_envs.planner.layering import Grouping, Strategy, UserGroup
@@ -92,6 +93,20 @@ def parse_choice(text: str, kind: type[Choice], option: str) -> Choice:
     except ValueError as error:
         words = ", ".join(f"`{choice}`" for choice in kind)
         raise InvalidInputError(f"invalid `{option}` {text!r}", hint=f"use one of {words}") from error
+
+
+def parse_attachments(text: str | None) -> Attachments:
+    """What is attached to pushed images: words with commas between, or `none`; by default all that registries take.
+
+    Raises:
+        InvalidInputError: A word is another one.
+    """
+    if text is None:
+        return Attachments(frozenset(AttachmentKind))
+    if text.strip() == "none":
+        return Attachments()
+    words = [word.strip() for word in text.split(",")]
+    return Attachments(frozenset(parse_choice(word, AttachmentKind, "--attach") for word in words), required=True)
 
 
 def parse_mirrors(items: Iterable[str]) -> dict[str, list[str]]:

@@ -24,7 +24,7 @@ from docker_envs.images.container import ContainerSettings
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
 
 if TYPE_CHECKING:
-    from docker_envs.builder.request import Destinations
+    from docker_envs.builder.request import DeclarationFile, Destinations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +99,10 @@ class EnvironmentOptions:
         )
         others = [replace(first, platform=target, declaration=declared.declaration(target)) for target in targets[1:]]
         return [first, *others]
+
+    def declaration_files(self) -> tuple[tuple[DeclarationFile, ...], list[str]]:
+        """The files that declare the environment, see `Declared.written_files`."""
+        return self._declared().written_files()
 
     def _declared(self) -> Declared:
         return Declared(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: The largest document that is read, in bytes.
 MAX_DOCUMENT_SIZE = 64 << 20
 
+_TITLE = "org.opencontainers.image.title"
+
 
 @dataclass(frozen=True, slots=True)
 class AttachedDocument:
@@ -27,10 +29,12 @@ class AttachedDocument:
 
     Attributes:
         digest: Of the artifact that holds it.
+        title: What its file was called; empty when nobody says.
         content: Its bytes.
     """
 
     digest: Digest
+    title: str
     content: bytes
 
 
@@ -52,10 +56,10 @@ def attached_documents(
     """
     listed = transports.registry.referrers(reference.with_digest(subject), artifact_type)
     digests = sorted({entry.digest for entry in listed})
-    return [AttachedDocument(digest, _content(reference.with_digest(digest), transports)) for digest in digests]
+    return [_document(reference.with_digest(digest), transports) for digest in digests]
 
 
-def _content(reference: Reference, transports: Transports) -> bytes:
+def _document(reference: Reference, transports: Transports) -> AttachedDocument:
     artifact = transports.registry.artifact(reference)
     manifest = Manifest.parse(artifact.raw, source=artifact.source, media_type=artifact.media_type)
     if len(manifest.layers) != 1:
@@ -66,4 +70,4 @@ def _content(reference: Reference, transports: Transports) -> bytes:
             artifact.source, f"the document has {blob.size:,} bytes, more than the limit of {MAX_DOCUMENT_SIZE:,}"
         )
     with VerifyingReader(blob.opener(), source=artifact.source, digest=blob.digest, size=blob.size) as stream:
-        return stream.read()
+        return AttachedDocument(artifact.digest, blob.descriptor.annotations.get(_TITLE, ""), stream.read())

@@ -9,9 +9,9 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from packageurl import PackageURL
-
 if TYPE_CHECKING:
+    from packageurl import PackageURL
+
     from docker_envs.digest import Digest
     from docker_envs.oci.reference import Reference
     from docker_envs.records.record import RecordedPackage
@@ -23,6 +23,8 @@ _ARCHIVES = {".conda": "conda", ".tar.bz2": "tar.bz2"}
 
 def package_url(package: RecordedPackage) -> PackageURL:
     """The package URL of a package; what is not known of it is left out."""
+    from packageurl import PackageURL
+
     if package.kind != "conda":
         return PackageURL(type=package.kind, name=package.name, version=package.version)
     archive = next((kind for suffix, kind in _ARCHIVES.items() if package.url.endswith(suffix)), "")
@@ -46,6 +48,8 @@ def image_url(
         architecture: As OCI calls it.
         reference: Where it is.
     """
+    from packageurl import PackageURL
+
     qualifiers = {"arch": architecture or ""}
     if reference is not None:
         qualifiers |= {"repository_url": reference.name, "tag": reference.tag or ""}

@@ -33,6 +33,7 @@ from docker_envs.transports.registry.listing import (
     iter_repositories,
     iter_tags,
     list_referrers,
+    subject_of,
 )
 from docker_envs.transports.registry.manifests import fetch_manifest, find_digest, put_manifest
 from docker_envs.transports.registry.session import Access, RegistrySession
@@ -293,7 +294,8 @@ class RegistryClient:
             raise InvalidInputError(f"cannot push to `{target}`: the image's digest is `{digest}`")
         place = target.tag or digest
         repository = self._session.repository(target, access=Access.PUSH)
-        if find_digest(repository, place) == digest:
+        # What refers to something may be there and yet not be listed, when a push ended between the two.
+        if find_digest(repository, place) == digest and subject_of(artifact) is None:
             self._reporter.start("push", str(target)).finish(EXISTS)
             return digest
         self._push_blobs(artifact, target)
