@@ -200,6 +200,32 @@ def test_chunks(upstream: str, proxy: FaultProxy, fault: Fault | None, patches: 
     assert DIRECT.has_blob(replace(layer, origin=Reference.parse(f"{upstream}/chunks:1")))
 
 
+STREAMED = [
+    (fault, place)
+    for fault in Fault
+    for place in ("GET .*/tags/list", "POST", "PATCH", "PUT")
+    if fault not in (*BODY_RECEIVED, *RANGES, Fault.WRONG_DIGEST) and (fault not in BODY_SENT or place == "PATCH")
+]
+
+
+@pytest.mark.parametrize(("fault", "place"), STREAMED, ids=lambda value: getattr(value, "name", value))
+def test_streamed_blobs(upstream: str, proxy: FaultProxy, fault: Fault, place: str) -> None:
+    """Whatever happens to what is sent before its digest is known, the blob arrives."""
+    layer = big_layer(f"stream {fault} {place}")
+    repository = f"stream/{place.partition(' ')[0].lower()}/{fault.name.lower()}"
+    target = Reference.parse(f"{proxy.address}/{repository}:1")
+    uploader = BlobUploader(RegistrySession(HttpClient(rule=RULE), Nobody(), reporter=SILENT), RULE)
+    proxy.follow(place, fault)
+    location = uploader.stream(layer.open_blob, target)
+    try:
+        assert uploader.push(layer, target, location=location) == "uploaded"
+    except AuthenticationError:
+        assert (fault, place) == (Fault.UNAUTHORIZED, "PUT")
+        return
+    assert proxy.injected == {fault: 1}
+    assert DIRECT.has_blob(replace(layer, origin=Reference.parse(f"{upstream}/{repository}:1")))
+
+
 def image_of(chance: random.Random, base: Image) -> Image:
     """Some new layers, perhaps on a base that is mounted, perhaps with one that others have too."""
     layers = [tiny_layer(f"layer {chance.random()}") for _ in range(chance.randint(1, 2))]

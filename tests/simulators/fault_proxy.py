@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tests.simulators.http_server import read_chunked
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 _STALL = 5.0
 _REASONS = {401: "Unauthorized", 429: "Too Many Requests", 503: "Service Unavailable"}
 _MOVED = "/moved"
+# A body of unknown length breaks after at most so many bytes.
+_STREAMED = 1 << 16
 
 
 class Fault(Enum):
@@ -165,7 +169,8 @@ class FaultProxy:
                     del self.script[0]
             elif self.faults and chance.random() < self.rate:
                 fault = chance.choice(self.faults)
-            if (fault in _NEEDS_REQUEST_BODY and request.header("Content-Length") in (None, "0")) or (
+            bodiless = not request.header("Transfer-Encoding") and request.header("Content-Length") in (None, "0")
+            if (fault in _NEEDS_REQUEST_BODY and bodiless) or (
                 fault in _NEEDS_RANGE and request.header("Range") is None
             ):
                 fault = None
@@ -230,15 +235,13 @@ class _Connection:
         """Pass on one request and its answer; whether the connection lives on."""
         fault, chance = self._proxy.choose(request)
         request.start = request.start.replace(_MOVED, "")
-        length = int(request.header("Content-Length") or 0)
         if fault is Fault.UNAVAILABLE:
             self._client.sendall(_refusal(fault, close=True))
             return False
+        length = self._read_body(request, chance if fault is Fault.REQUEST_RESET else None)
         if fault is Fault.REQUEST_RESET:
-            request.body = self._file.read(int(length * chance.random()))
             self._cut_short(request)
             return self._reset()
-        request.body = self._file.read(length)
         if len(request.body) < length:
             self._cut_short(request)
             return False
@@ -258,6 +261,18 @@ class _Connection:
             self._client.sendall(self._cut_short(request, int(length * chance.random())) or _refusal(Fault.BAD_GATEWAY))
             return False
         return self._answer(request, self._ask(request, stack), fault, chance)
+
+    def _read_body(self, request: Message, cut: random.Random | None) -> int:
+        """Read a request's body, or a part of it; the length of the whole."""
+        if request.header("Transfer-Encoding"):
+            # Passed on with a length, as proxies do that buffer.
+            request.body = read_chunked(self._file, None if cut is None else 1 + cut.randrange(_STREAMED))
+            request.replace("Transfer-Encoding", None)
+            request.replace("Content-Length", str(len(request.body) + (cut is not None)))
+            return len(request.body)
+        length = int(request.header("Content-Length") or 0)
+        request.body = self._file.read(length if cut is None else int(length * cut.random()))
+        return length
 
     def _answer(self, request: Message, answer: Message, fault: Fault | None, chance: random.Random) -> bool:
         sent, fault = answer.raw, self._spoil(request, answer, fault, chance)

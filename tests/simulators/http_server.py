@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from io import BufferedIOBase
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,20 @@ class HttpSimulator:
             server.server_close()
 
 
+def read_chunked(file: BufferedIOBase, limit: int | None = None) -> bytes:
+    """A body of unknown length, up to `limit` bytes.
+
+    Spec: RFC 9112, section 7.1.
+    """
+    body = b""
+    while (limit is None or len(body) < limit) and (size := int(file.readline() or b"0", 16)):
+        body += file.read(size)
+        file.readline()
+    if limit is None:
+        file.readline()
+    return body[:limit]
+
+
 def _handler_for(simulator: HttpSimulator) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -133,7 +148,11 @@ def _handler_for(simulator: HttpSimulator) -> type[BaseHTTPRequestHandler]:
             length = int(headers.get("content-length", 0))
             broken = fault is not None and fault.silent
             limit = length if fault is None or fault.received is None else fault.received
-            body = b"" if broken else self.rfile.read(limit)
+            if "transfer-encoding" in headers:
+                body = read_chunked(self.rfile, fault.received if fault else None)
+                broken = broken or (fault is not None and fault.received is not None)
+            else:
+                body = b"" if broken else self.rfile.read(limit)
             request = Request(self.command, self.path, headers, body)
             simulator.log.append(request)
             if broken or len(body) < length:

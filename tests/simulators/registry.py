@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from docker_envs.oci.media_types import OCI_INDEX
 from tests.simulators.http_server import Answer, HttpSimulator, Request, json_answer, refusal
 
-_PATH = re.compile(r"/v2/(?P<name>.+?)/(?P<kind>manifests|blobs|referrers)/(?P<rest>.*)")
+_PATH = re.compile(r"/v2/(?P<name>.+?)/(?P<kind>manifests|blobs|referrers|tags)/(?P<rest>.*)")
 
 
 def sha256(content: bytes) -> str:
@@ -52,6 +52,7 @@ class RegistrySimulator(HttpSimulator):
         uploads: Bytes of the uploads that are not complete, by number.
         resumable: Whether bytes of a broken request are kept.
         chunks: Status for chunks, if they are refused.
+        streams: Status for chunks of unknown length, if they are refused.
         shortest_chunk: The least length of chunks but the last, which is announced.
         largest_body: What is longer is too large.
         lists_referrers: Whether it has the API of OCI 1.1 for that.
@@ -66,6 +67,7 @@ class RegistrySimulator(HttpSimulator):
         self.uploads: dict[str, bytes] = {}
         self.resumable = True
         self.chunks: int | None = None
+        self.streams: int | None = None
         self.shortest_chunk = 0
         self.largest_body = 1 << 60
         self.lists_referrers = False
@@ -99,6 +101,9 @@ class RegistrySimulator(HttpSimulator):
             return self._manifest(request, name, found["rest"])
         if found["kind"] == "referrers":
             return self._referrers(name, found["rest"])
+        if found["kind"] == "tags":
+            tags = [tag for tag in self.repository(name).manifests if ":" not in tag]
+            return json_answer({"name": name, "tags": tags}) if tags else refusal(404, "NAME_UNKNOWN")
         if found["rest"].startswith("uploads/"):
             return self._upload(request, name)
         return self._blob(request, name, found["rest"])
@@ -166,7 +171,10 @@ class RegistrySimulator(HttpSimulator):
             return Answer(204)
         if len(request.body) > self.largest_body:
             return refusal(413, "SIZE_INVALID", "too large")
-        if request.method == "PATCH":
+        if request.method == "PATCH" and "transfer-encoding" in request.headers:
+            if self.streams is not None:
+                return refusal(self.streams, "UNSUPPORTED", "length required")
+        elif request.method == "PATCH":
             first, _, last = request.headers["content-range"].partition("-")
             if self.chunks is not None:
                 return refusal(self.chunks, "UNSUPPORTED", "no chunks here")

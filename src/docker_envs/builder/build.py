@@ -51,6 +51,9 @@ T = TypeVar("T")
 
 #: Layers that are uploaded at once.
 _UPLOADS = 4
+#: A layer is uploaded while it is made if its packages have so many bytes, and so large a share of all. With many
+#: layers, those that are ready are uploaded meanwhile anyway.
+_STREAMED, _STREAMED_SHARE = 4 << 20, 1 / 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,10 +322,14 @@ def _attention(plan: Plan) -> set[str]:
 
 
 def _make_layers(plan: Plan, sources: CachedLayers, delivery: Delivery, *, uploads: int) -> list[Layer]:
+    streamed = max(_STREAMED, _STREAMED_SHARE * sum(planned.size for planned in plan.layers))
+
     def make(planned: PlannedLayer, cancelled: threading.Event) -> Layer:
-        layer = sources.layer(planned, cancelled, local=delivery.has_files)
-        if uploads:
-            delivery.begin(layer, cancelled)
+        with delivery.stream(cancelled) as stream:
+            tee = stream.tee if uploads and planned.size >= streamed else None
+            layer = sources.layer(planned, cancelled, local=delivery.has_files, tee=tee)
+            if uploads:
+                delivery.begin(layer, cancelled, stream.location())
         if delivery.caches.are_written:
             keep = delivery.caches.keep if uploads else delivery.caches.postpone
             keep(planned, sources.known(planned, layer), cancelled)

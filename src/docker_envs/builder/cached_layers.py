@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from docker_envs.archive.layer_writer import LayerFacts
     from docker_envs.builder.layer_store import LayerStore
-    from docker_envs.builder.layers import LayerMaker
+    from docker_envs.builder.layers import LayerMaker, Tee
     from docker_envs.builder.remote_caches import RemoteCaches
     from docker_envs.digest import Digest
     from docker_envs.environments.conda.linking.findings import Finding
@@ -80,13 +80,14 @@ class CachedLayers:
         self._remote = self._caches.find_layers([planned.key for planned in absent], self._compression)
         return [planned for planned in absent if planned.key not in self._remote]
 
-    def layer(self, planned: PlannedLayer, cancelled: threading.Event, *, local: bool) -> Layer:
+    def layer(self, planned: PlannedLayer, cancelled: threading.Event, *, local: bool, tee: Tee | None = None) -> Layer:
         """A layer.
 
         Args:
             planned: What it is made of.
             cancelled: Set when it is no longer wanted.
             local: Whether its bytes will be needed here; else one in a cache stays there until it is opened.
+            tee: What a layer that is made now is written through.
 
         Raises:
             VerificationError: A cache has other metadata of a package than the package.
@@ -94,21 +95,29 @@ class CachedLayers:
         """
         known = self._remote.get(planned.key)
         if known is None or local:
-            return self._local(planned, cancelled, self._makers.during)
+            return self._local(planned, cancelled, self._makers.during, tee)
         opener = partial(self._open, planned, known)
         return Layer(known.blob.descriptor, opener, known.blob.origin, diff_id=known.facts.diff_id)
 
-    def _local(self, planned: PlannedLayer, cancelled: threading.Event, maker: LayerMaker) -> Layer:
+    def _local(
+        self, planned: PlannedLayer, cancelled: threading.Event, maker: LayerMaker, tee: Tee | None = None
+    ) -> Layer:
         facts = self._store.get(planned.key)
         if facts is None and planned.key in self._remote:
             with self._store.locked(planned.key, cancelled):
                 facts = self._store.get(planned.key) or self._download(planned, cancelled)
-        return self.make(planned, cancelled, maker) if facts is None else self._stored(facts)
+        return self.make(planned, cancelled, maker, tee) if facts is None else self._stored(facts)
 
     def _stored(self, facts: LayerFacts) -> Layer:
         return stored_layer(self._store, facts, self._compression)
 
-    def make(self, planned: PlannedLayer, cancelled: threading.Event, maker: LayerMaker | None = None) -> Layer:
+    def make(
+        self,
+        planned: PlannedLayer,
+        cancelled: threading.Event,
+        maker: LayerMaker | None = None,
+        tee: Tee | None = None,
+    ) -> Layer:
         """The layer made of its packages, now or before, whatever caches have.
 
         Raises:
@@ -117,7 +126,7 @@ class CachedLayers:
         """
         for package in planned.packages:
             self._caches.prove_metadata(package, self._archives)
-        return (maker or self._makers.during).layer(planned, cancelled)
+        return (maker or self._makers.during).layer(planned, cancelled, tee)
 
     def _open(self, planned: PlannedLayer, known: KnownLayer) -> ByteSource:
         """The bytes of a layer in a cache, by way of the store, so that all of it is verified and stays here."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from docker_envs.builder.attachments import attach_documents
 from docker_envs.builder.host import parse_target_platform
+from docker_envs.builder.layer_stream import LayerStream
 from docker_envs.builder.remote_caches import CacheUse, RemoteCaches
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.images.destination import check_destination, write_artifact
@@ -88,10 +89,19 @@ class Delivery:
         """Open an http(s) URL for reading."""
         return channel_opener(self._transports, self._access)(url)
 
-    def begin(self, layer: Layer, cancelled: threading.Event) -> None:
-        """A layer is ready: registries may have it while others are made."""
+    def stream(self, cancelled: threading.Event) -> LayerStream:
+        """What brings a layer to the first registry while it is made."""
+
+        def send(opener: Callable[[], ByteSource]) -> str | None:
+            return self._transports.registry.stream_layer(opener, self._destinations.push[0])
+
+        return LayerStream(send, cancelled)
+
+    def begin(self, layer: Layer, cancelled: threading.Event, location: str | None) -> None:
+        """A layer is ready, and perhaps sent: registries may have it while others are made."""
         for target in self._destinations.push:
-            self._transports.registry.push_layer(layer, target, cancelled=cancelled)
+            self._transports.registry.push_layer(layer, target, cancelled=cancelled, location=location)
+            location = None
 
     def deliver(self, named: NamedImage) -> None:
         """Bring an image, or an index of several platforms' images, everywhere.

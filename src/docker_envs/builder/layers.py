@@ -15,7 +15,7 @@ from docker_envs.oci.descriptor import Descriptor
 from docker_envs.oci.layer import Layer, file_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
     from pathlib import Path
     from typing import BinaryIO
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from docker_envs.environments.conda.linking.findings import Finding
     from docker_envs.planner.plan import PlannedLayer
     from docker_envs.report import Reporter, Task
+    from docker_envs.streams import ByteSink
+
+    #: Takes the file of a layer that is made now, and gives what it is to be written to.
+    Tee = Callable[[BinaryIO], ByteSink]
 
 #: Media types of layers.
 LAYER_MEDIA_TYPES = {
@@ -74,10 +78,10 @@ class LayerMaker:
         """How layers are compressed."""
         return self._compression.kind
 
-    def layer(self, planned: PlannedLayer, cancelled: threading.Event) -> Layer:
+    def layer(self, planned: PlannedLayer, cancelled: threading.Event, tee: Tee | None = None) -> Layer:
         """The layer, from the store when it is there; of several builders that want to make it, one does.
 
-        No more are made at once than there are cores.
+        No more are made at once than there are cores. What is made here is written through `tee`.
 
         Raises:
             FormatError: A package is damaged.
@@ -88,14 +92,15 @@ class LayerMaker:
         if facts is None:
             with self._store.locked(planned.key, cancelled):
                 # Another builder may have made it meanwhile.
-                facts = self._store.get(planned.key) or self._make(planned, cancelled)
+                facts = self._store.get(planned.key) or self._make(planned, cancelled, tee)
         return self._layer(facts)
 
-    def _make(self, planned: PlannedLayer, cancelled: threading.Event) -> LayerFacts:
+    def _make(self, planned: PlannedLayer, cancelled: threading.Event, tee: Tee | None) -> LayerFacts:
         findings: list[Finding] = []
 
         def write(file: BinaryIO) -> LayerFacts:
-            return self._pack(checked(self._entries(planned, task, findings), cancelled), file, planned.title)
+            out = file if tee is None else tee(file)
+            return self._pack(checked(self._entries(planned, task, findings), cancelled), out, planned.title)
 
         with self._making:
             task = self._reporter.start("build", planned.title, planned.size)
@@ -114,7 +119,7 @@ class LayerMaker:
     def _layer(self, facts: LayerFacts) -> Layer:
         return stored_layer(self._store, facts, self._compression.kind)
 
-    def _pack(self, entries: Iterable[Entry], file: BinaryIO, title: str) -> LayerFacts:
+    def _pack(self, entries: Iterable[Entry], file: ByteSink, title: str) -> LayerFacts:
         return write_layer(entries, file, source=title, compression=self._compression, executor=self._executor)
 
     def _entries(self, planned: PlannedLayer, task: Task, findings: list[Finding]) -> Iterator[Entry]:

@@ -43,11 +43,11 @@ class Body:
 
     Attributes:
         opener: Gives a new stream of the body.
-        size: Its length in bytes.
+        size: Its length in bytes; None when nobody knows yet, and it is sent in chunks (RFC 9112, section 7.1).
     """
 
     opener: Callable[[], ByteSource]
-    size: int
+    size: int | None
 
 
 class Response(ByteSource, Protocol):
@@ -97,7 +97,7 @@ class Fetcher(Protocol):
             method: Of HTTP.
             url: Absolute.
             headers: `Authorization` is not sent on to another host.
-            body: Sent with its length.
+            body: Sent with its length when that is known.
             expected: Statuses that are no error.
             timeout: Seconds to wait for each piece of the answer.
             retry: Whether transient errors are tried again here.

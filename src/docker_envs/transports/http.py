@@ -217,7 +217,8 @@ class HttpClient:
         with contextlib.ExitStack() as stack:
             payload: bytes | Generator[memoryview] | None = body if isinstance(body, bytes) else None
             if isinstance(body, Body):
-                sent["Content-Length"] = str(body.size)
+                if body.size is not None:
+                    sent["Content-Length"] = str(body.size)
                 payload = stack.enter_context(contextlib.closing(_pieces(body.opener)))
             try:
                 raw = self._pool(url).urlopen(

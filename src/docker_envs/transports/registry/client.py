@@ -42,7 +42,7 @@ from docker_envs.transports.registry.uploads import EXISTS, BlobUploader
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from docker_envs.oci.image import Image
     from docker_envs.oci.manifest import Index
@@ -238,6 +238,10 @@ class RegistryClient:
         """
         delete_manifest(self._session.repository(reference, access=Access.DELETE), reference.identifier)
 
+    def stream_layer(self, opener: Callable[[], ByteSource], target: Reference) -> str | None:
+        """Send a layer while it is made; see `uploads.BlobUploader.stream`."""
+        return self._uploader.stream(opener, target)
+
     def push_layer(
         self,
         layer: Blob,
@@ -245,6 +249,7 @@ class RegistryClient:
         *,
         task: Task | None = None,
         cancelled: threading.Event | None = None,
+        location: str | None = None,
     ) -> str:
         """Have a layer's blob in a repository; many threads may push at once.
 
@@ -253,6 +258,7 @@ class RegistryClient:
             target: Registry and repository.
             task: Advanced by the bytes sent; the caller finishes it. By default a new one of the reporter.
             cancelled: When set, sending stops at the next piece.
+            location: Of an upload that has all the bytes, of `stream_layer`.
 
         Returns:
             `exists`, `mounted` or `uploaded`.
@@ -264,7 +270,7 @@ class RegistryClient:
         if task is not None:
             return self._uploader.push(layer, target, task=task, cancelled=cancelled)
         own = self._reporter.start("push", f"layer {layer.digest.short}", layer.size)
-        outcome = self._uploader.push(layer, target, task=own, cancelled=cancelled)
+        outcome = self._uploader.push(layer, target, task=own, cancelled=cancelled, location=location)
         own.finish(outcome)
         return outcome
 

@@ -50,11 +50,13 @@ class UploadHabits:
 
     Attributes:
         chunks: Whether it takes chunks, as far as is known.
+        streams: Whether it takes a body of unknown length, as far as is known.
         limit: The largest body to send, in bytes. Every registry takes a blob in one piece, and some refuse chunks.
         chunk: Length of chunks, in bytes.
     """
 
     chunks: bool = True
+    streams: bool = True
     limit: int = 8 << 30
     chunk: int = 256 << 20
 
@@ -102,6 +104,7 @@ class UploadSession:
         progress: Told what was sent.
         location: Of an upload that the registry began already.
         kept: How many bytes the registry said that it kept, over all attempts.
+        offset: How many bytes of the blob the upload at `location` has.
     """
 
     repository: Repository
@@ -110,7 +113,7 @@ class UploadSession:
     progress: Progress
     location: str | None = None
     kept: int = 0
-    _offset: int = field(default=0, init=False)
+    offset: int = 0
     _minimum: int = field(default=0, init=False)
     _broke: bool = field(default=False, init=False)
     _refused: bool = field(default=False, init=False)
@@ -130,6 +133,7 @@ class UploadSession:
             TransportError: It did not work. When transient, another attempt goes on with what the registry kept.
         """
         try:
+            self.progress.reach(self.offset)
             if self._broke and self._is_there():
                 return
             self._broke = True
@@ -150,18 +154,15 @@ class UploadSession:
             self._sending = ("", 0)
 
     def abandon(self) -> None:
-        """Let the registry forget what it has of the upload; if it does not hear, it will some day by itself."""
+        """Let the registry forget what it has of the upload."""
         if self.location is not None:
-            with contextlib.suppress(DockerEnvsError):
-                self.repository.request(
-                    "DELETE", self.location, expected=range(200, 600), timeout=_ABANDON_TIMEOUT, retry=False
-                ).close()
-        self.location, self._offset = None, 0
+            abandon_upload(self.repository, self.location)
+        self.location, self.offset = None, 0
 
     def _begin(self) -> None:
         with self.repository.request("POST", "blobs/uploads/", expected=(202,), retry=False) as response:
             self.location = self.repository.location(response)
-            self._offset = 0
+            self.offset = 0
             minimum = response.headers.get("OCI-Chunk-Min-Length", "")
             self._minimum = int(minimum) if re.fullmatch(r"[0-9]{1,15}", minimum) else 0
 
@@ -181,7 +182,7 @@ class UploadSession:
                     raise
         # `0-0` is what docker-registry says of an empty upload.
         if 1 < kept <= self.progress.reached:
-            self._offset, self.kept = kept, max(self.kept, kept)
+            self.offset, self.kept = kept, max(self.kept, kept)
         else:
             self.abandon()
         return False
@@ -195,11 +196,11 @@ class UploadSession:
 
     def _send(self) -> None:
         size, chunk = self.blob.size, self._chunk_length()
-        if not self._offset and size <= chunk:
+        if not self.offset and size <= chunk:
             self._commit(size)
             return
-        while self._offset < size:
-            self._patch(min(chunk, size - self._offset))
+        while self.offset < size:
+            self._patch(min(chunk, size - self.offset))
         self._commit(0)
 
     def _chunk_length(self) -> int:
@@ -208,24 +209,24 @@ class UploadSession:
         return max(self._minimum, min(self.habits.limit, self.habits.chunk))
 
     def _patch(self, length: int) -> None:
-        end = self._offset + length
+        end = self.offset + length
         self._sending = ("PATCH", length)
-        headers = {"Content-Type": "application/octet-stream", "Content-Range": f"{self._offset}-{end - 1}"}
-        body = Body(self._source.opener(self._offset, length), length)
+        headers = {"Content-Type": "application/octet-stream", "Content-Range": f"{self.offset}-{end - 1}"}
+        body = Body(self._source.opener(self.offset, length), length)
         with self.repository.request(
             "PATCH", self.location or "", headers=headers, body=body, expected=_SUCCESS, retry=False
         ) as response:
             kept = self._follow(response)
         if kept not in (0, end):
             raise TransportError(f"the registry kept {kept:,} bytes of {end:,}", transient=True)
-        self._offset, self.kept = end, max(self.kept, end)
+        self.offset, self.kept = end, max(self.kept, end)
 
     def _commit(self, length: int) -> None:
         self._sending = ("PUT", length)
         location = self.location or ""
         url = f"{location}{'&' if urlsplit(location).query else '?'}{urlencode({'digest': self.blob.digest})}"
         headers = {"Content-Type": "application/octet-stream"}
-        body = Body(self._source.opener(self._offset, length), length)
+        body = Body(self._source.opener(self.offset, length), length) if length else b""
         with self.repository.request(
             "PUT", url, headers=headers, body=body, expected=(201,), timeout=_COMMIT_TIMEOUT, retry=False
         ) as response:
@@ -240,7 +241,7 @@ class UploadSession:
         lost = error.status in (404, 416)
         if error.status == 413:
             again = self.habits.shrink(length)
-        elif method == "PATCH" and error.status != 401 and not (lost and self._offset):
+        elif method == "PATCH" and error.status != 401 and not (lost and self.offset):
             again, self.habits.chunks = self.habits.chunks, False
         elif isinstance(error, AuthenticationError):
             return False
@@ -251,6 +252,13 @@ class UploadSession:
             again, self._refused = error.status == 400 and not self._refused, True
         self.abandon()
         return again
+
+
+def abandon_upload(repository: Repository, location: str) -> None:
+    """Let the registry forget what it has of an upload; if it does not hear, it will some day by itself."""
+    with contextlib.suppress(DockerEnvsError):
+        expected = range(200, 600)
+        repository.request("DELETE", location, expected=expected, timeout=_ABANDON_TIMEOUT, retry=False).close()
 
 
 def has_blob(repository: Repository, blob: Blob, *, retry: bool = True) -> bool:
