@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import tempfile
 import tomllib
 from pathlib import Path
@@ -56,7 +57,10 @@ def built_wheel(root: Path, *, epoch: int) -> Iterator[Path]:
 
     import build
 
-    failures = (build.BuildException, build.BuildBackendException, build.FailedProcessError)
+    failures = (
+        *(build.BuildException, build.BuildBackendException, build.FailedProcessError),
+        subprocess.CalledProcessError,  # of pip
+    )
     with tempfile.TemporaryDirectory(prefix="docker-envs-") as folder:
         try:
             with build.env.DefaultIsolatedEnv() as environment:
@@ -162,7 +166,7 @@ def _project_table(root: Path) -> Fields:
 def _reason(error: BaseException) -> str:
     """The last lines of what a backend printed, or what went wrong before it could."""
     cause = getattr(error, "exception", None) or error
-    output = getattr(cause, "output", None) or getattr(cause, "stderr", None)
-    text = os.fsdecode(output) if isinstance(output, bytes) else str(output or error)
+    printed = [os.fsdecode(getattr(cause, name, None) or "") for name in ("output", "stderr")]
+    text = "\n".join(printed) if any(printed) else str(error)
     lines = [line for line in text.strip().splitlines() if line.strip()]
     return "\n".join(lines[-12:])

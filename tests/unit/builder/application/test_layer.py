@@ -176,6 +176,15 @@ def test_a_build_that_fails_says_why(tmp_path: Path) -> None:
         opened(ProjectWheel(root))
 
 
+def test_a_backend_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    root = write_project(tmp_path / "demo")
+    text = (root / "pyproject.toml").read_text()
+    (root / "pyproject.toml").write_text(text.replace("requires = []", 'requires = ["no-such-backend"]'))
+    with pytest.raises(BuildError, match=r"cannot be built:(.|\n)*no-such-backend"):
+        opened(ProjectWheel(root))
+
+
 def test_a_project_without_python(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="no Python for the project") as caught:
         opened(ProjectWheel(write_project(tmp_path)), python=None)
