@@ -17,6 +17,7 @@ from docker_envs.oci.reference import Reference
 from docker_envs.transports.files.layout_writing import write_layout
 from tests.builds import ROOT
 from tests.images import ARM64, named
+from tests.recorded_images import numpy_image
 from tests.unit.cli.runner import Run, runner
 from tests.unit.images import make_image, make_layer
 
@@ -31,6 +32,8 @@ IMAGE, ARM = make_image(*LAYERS), make_image(*LAYERS, platform=ARM64)
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
+    write_layout(tmp_path / "recorded", [named(numpy_image("1"), "localhost/x:1")])
+    write_layout(tmp_path / "update", [named(numpy_image("2"), "localhost/x:1")])
     write_layout(tmp_path / "one", [named(IMAGE, "localhost/x:1")])
     write_layout(tmp_path / "rebased", [named(make_image(*LAYERS, make_layer()), "localhost/x:1")])
     write_layout(tmp_path / "both", [NamedImage(IMAGE, (Reference.parse("x:1"),), (ARM,))])
@@ -59,6 +62,7 @@ def shape(value: Any, like: Any) -> Any:
 @pytest.mark.parametrize(
     ("command", "block", "arguments"),
     [
+        ("show", 0, ["oci:recorded"]),
         ("inspect", 0, ["oci:one"]),
         ("inspect", 1, ["oci:both"]),
         ("ls", 0, ["oci:one", "etc/motd"]),
@@ -82,6 +86,21 @@ def test_json_has_the_documented_fields(run: Run, command: str, block: int, argu
     assert list(found) == list(expected)
 
 
+def test_a_difference_has_the_documented_fields(run: Run) -> None:
+    (expected,) = documented("diff")
+    done = run("diff", "oci:recorded", "oci:one", "--files", "--json")
+    assert done.status == 1
+    found = json.loads(done.stdout)
+    assert list(found) == list(expected)
+    for name in ("before", "packages", "layers", "files", "pull", "unpack"):
+        assert list(found[name]) == list(expected[name])
+    assert [list(change) for change in found["settings"]] == [list(expected["settings"][0])]
+    assert list(found["packages"]["removed"][0]) == list(documented("show")[0]["packages"][0])
+    assert list(found["layers"]["added"][0]) == list(documented("show")[0]["layers"][0])
+    (changed,) = json.loads(run("diff", "oci:recorded", "oci:update", "--json").stdout)["packages"]["changed"]
+    assert list(changed) == list(expected["packages"]["changed"][0])
+
+
 @pytest.mark.parametrize("change", [["mutate", "--user", "x"], ["flatten"]], ids=lambda change: change[0])
 def test_changes_print_what_append_prints(run: Run, change: list[str]) -> None:
     found = json.loads(run(*change, "oci:one", "-t", "oci:out:1", "--json").text)
@@ -103,4 +122,5 @@ def test_every_block_has_its_case() -> None:
         "verify": 1,
     }
     expected |= {"layout gc": 1, "cache du": 1, "cache ls": 1, "cache prune": 1, "cache verify": 1}
+    expected |= {"show": 1, "diff": 1}
     assert {name: count for name, count in blocks.items() if count} == expected

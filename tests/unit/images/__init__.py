@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from docker_envs.archive import tar_header
 from docker_envs.archive.compression import Compression, CompressionSetting
 from docker_envs.archive.entry import file_entry
 from docker_envs.archive.layer_writer import write_layer
+from docker_envs.digest import Digest
 from docker_envs.oci import media_types
 from docker_envs.oci.descriptor import Descriptor, Platform
 from docker_envs.oci.edit import append_layer
@@ -33,6 +35,14 @@ def make_layer(*entries: Entry, compression: Compression = Compression.GZIP) -> 
     return Layer(
         Descriptor(MEDIA_TYPES[compression], facts.digest, facts.size), lambda: io.BytesIO(blob), diff_id=facts.diff_id
     )
+
+
+def bare_layer(*entries: Entry) -> Layer:
+    """A layer of `entries` as they stand: whiteouts among them, and without entries for parents."""
+    members = [tar_header.encode(each) + each.read() + tar_header.padding(each.size) for each in entries]
+    tar = b"".join(members) + bytes(2 * tar_header.BLOCK)
+    descriptor = Descriptor(media_types.OCI_LAYER_TAR, Digest.of(tar), len(tar))
+    return Layer(descriptor, lambda: io.BytesIO(tar), diff_id=Digest.of(tar))
 
 
 def text_layer(path: str, text: str = "text", *, compression: Compression = Compression.GZIP) -> Layer:

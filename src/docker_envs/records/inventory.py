@@ -1,0 +1,244 @@
+"""All packages in an image, the layer of each, and how that is known.
+
+Where an image has records of its environments, they answer for the layers that they name, which are not read. All other
+layers are read from the base up, each once, and only when they are asked about: any layer may bring or remove packages.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from docker_envs.archive.entry import Kind
+from docker_envs.archive.reader import iter_entries
+from docker_envs.archive.whiteout import OPAQUE, PREFIX
+from docker_envs.errors import FormatError, redact
+from docker_envs.images.local_layers import watched_layer
+from docker_envs.oci import media_types
+from docker_envs.paths import parent_paths
+from docker_envs.records.databases import Database, InstalledPackage, read_database
+from docker_envs.records.record import read_records
+from docker_envs.report import SILENT
+
+if TYPE_CHECKING:
+    from docker_envs.oci.image import Image
+    from docker_envs.oci.layer import Layer
+    from docker_envs.records.record import FoundRecord, RecordedPackage
+    from docker_envs.report import Reporter
+
+#: Packages and databases that an image may have.
+_MAX_FOUND = 100_000
+#: Damaged databases that are listed.
+_MAX_PROBLEMS = 100
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What is in an image.
+
+    Attributes:
+        packages: By kind, name and place.
+        records: The records of its environments, lowest first.
+        unread: Numbers of the layers that nobody asked about, or that cannot be had; they may have more packages.
+        problems: What could not be read, for people.
+    """
+
+    packages: tuple[InstalledPackage, ...]
+    records: tuple[FoundRecord, ...] = ()
+    unread: tuple[int, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def take_inventory(image: Image, *, everything: bool = False, reporter: Reporter = SILENT) -> Inventory:
+    """Find the packages of an image.
+
+    Args:
+        image: Its layers are opened when they are read.
+        everything: Of an image with records, whether the other layers are read as well, the base's among them.
+        reporter: Hears of layers that are read.
+
+    Raises:
+        FormatError: A layer or record is damaged, or has more than 100,000 packages.
+        VerificationError: A layer is not what its digest says.
+        TransportError: A layer cannot be read.
+
+    Cost: one read of each layer that is read; memory for packages, and for one database at a time (64 MiB at most).
+    """
+    records = tuple(read_records(image))
+    tree = _Tree()
+    known = _recorded(image, records, tree)
+    unread = []
+    for number, layer in enumerate(image.layers):
+        if number in known:
+            tree.apply(number, known[number])
+        elif media_types.is_foreign(layer.media_type) or (records and not everything):
+            unread.append(number)
+        else:
+            tree.apply(number, _read(layer, tree, reporter))
+    return Inventory(tree.packages(), records, tuple(unread), tuple(tree.problems))
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What one layer does to the databases below it."""
+
+    found: dict[str, Database] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
+    opaque: set[str] = field(default_factory=set)
+    count: int = 0
+
+    def add(self, path: str, database: Database, source: str) -> None:
+        """Note a database.
+
+        Raises:
+            FormatError: There are too many packages.
+        """
+        self.count += database.weight
+        if self.count > _MAX_FOUND:
+            raise FormatError(source, f"it has more than {_MAX_FOUND:,} packages and files about them")
+        self.found[path] = database
+
+
+class _Tree:
+    """The databases that layers show so far, and which of the directories above them they need."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self._databases: dict[str, Database] = {}
+        self._below: dict[str, set[str]] = defaultdict(set)
+        self._count = 0
+
+    def holds(self, path: str) -> bool:
+        """Whether a database is at a path or below it."""
+        return path in self._databases or path in self._below
+
+    def has_file(self, path: str) -> bool:
+        """Whether a path is that of a database."""
+        return path in self._databases
+
+    def apply(self, number: int, changes: _Changes) -> None:
+        """Put a layer on top."""
+        before = {path: self._databases[path] for path in changes.found.keys() & self._databases.keys()}
+        for path in changes.opaque:
+            self._remove_below(path)
+        for path in changes.removed:
+            self._remove_below(path)
+            self._remove(path)
+        for path, database in changes.found.items():
+            self._count += database.weight
+            if self._count > _MAX_FOUND:
+                raise FormatError("image", f"it has more than {_MAX_FOUND:,} packages and files about them")
+            layers = {package.identity: package.layer for package in before.get(path, Database()).packages}
+            packages = tuple(
+                replace(package, layer=layers.get(package.identity, number)) for package in database.packages
+            )
+            self._databases[path] = Database(packages, database.owned, database.installed_size)
+            for parent in ("", *parent_paths(path)):
+                self._below[parent].add(path)
+
+    def packages(self) -> tuple[InstalledPackage, ...]:
+        """All packages; distributions that are a part of another package are left out."""
+        owned = frozenset[str]().union(*(database.owned for database in self._databases.values()))
+        found = []
+        for path, database in self._databases.items():
+            if path in owned:
+                continue
+            sizes = self._databases.get(f"{path.rpartition('/')[0]}/RECORD")
+            for package in database.packages:
+                own = package.kind == "pypi" and sizes is not None
+                found.append(replace(package, installed_size=sizes.installed_size) if own and sizes else package)
+        return tuple(sorted(found, key=lambda each: (each.kind, each.name, each.place, each.version, each.source)))
+
+    def add_problem(self, text: str) -> None:
+        if len(self.problems) < _MAX_PROBLEMS:
+            self.problems.append(text)
+
+    def _remove_below(self, path: str) -> None:
+        for each in list(self._below.get(path, ())):
+            self._remove(each)
+
+    def _remove(self, path: str) -> None:
+        if database := self._databases.pop(path, None):
+            self._count -= database.weight
+            for parent in ("", *parent_paths(path)):
+                self._below[parent].discard(path)
+                if not self._below[parent]:
+                    del self._below[parent]
+
+
+def _read(layer: Layer, tree: _Tree, reporter: Reporter) -> _Changes:
+    changes = _Changes()
+    source = f"layer {layer.digest.short}"
+    task = reporter.start("read", source, layer.size)
+    with watched_layer(layer, task).open_tar() as stream:
+        for entry in iter_entries(stream, source=source):
+            path = entry.path
+            directory, _, name = path.rpartition("/")
+            if name == OPAQUE:
+                if tree.holds(directory):
+                    changes.opaque.add(directory)
+            elif name.startswith(PREFIX):
+                removed = f"{directory}/{name.removeprefix(PREFIX)}".lstrip("/")
+                if tree.holds(removed):
+                    changes.removed.add(removed)
+            elif entry.kind is Kind.DIRECTORY:
+                if tree.has_file(path):
+                    changes.removed.add(path)
+            else:
+                if tree.holds(path):
+                    changes.removed.add(path)
+                try:
+                    database = read_database(entry)
+                except ValueError as error:
+                    tree.add_problem(f"{source}: `/{path}`: {error}")
+                    continue
+                if database is not None:
+                    changes.add(path, database, source)
+    task.finish()
+    return changes
+
+
+def _recorded(image: Image, records: tuple[FoundRecord, ...], tree: _Tree) -> dict[int, _Changes]:
+    """What records say of their layers, by number; those of the records themselves hold nothing else."""
+    numbers: dict[str, int] = {}
+    for number, layer in enumerate(image.layers):
+        numbers.setdefault(layer.diff_id, number)
+    known: dict[int, _Changes] = {}
+    for found in records:
+        record, packages = found.record, found.record.by_name
+        known.setdefault(numbers[found.layer.diff_id], _Changes())
+        for recorded in record.layers:
+            place = numbers.get(recorded.diff_id)
+            if place is None:
+                tree.add_problem(f"`{record.prefix}`: the image lacks layer `{recorded.diff_id}` of the record")
+                continue
+            changes = known.setdefault(place, _Changes())
+            for name in recorded.packages:
+                if name not in packages:
+                    tree.add_problem(f"`{record.prefix}`: the record says nothing of `{name}`, which it names")
+                    continue
+                package = _installed(packages[name], record.prefix, place)
+                path = f"{record.prefix}/conda-meta/{package.name}-{package.version}-{package.build}.json"
+                changes.add(path.lstrip("/"), Database((package,)), record.prefix)
+    return known
+
+
+def _installed(package: RecordedPackage, prefix: str, number: int) -> InstalledPackage:
+    return InstalledPackage(
+        kind=package.kind,
+        name=package.name,
+        version=package.version,
+        build=package.build,
+        architecture=package.subdir,
+        layer=number,
+        place=prefix,
+        size=package.size,
+        license=package.license,
+        url=redact(package.url),
+        sha256=package.sha256,
+        depends=package.depends,
+        source="record",
+    )
