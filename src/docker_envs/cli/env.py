@@ -34,7 +34,8 @@ def env_command(
     source: Source,
     *,
     kind: Annotated[
-        str, typer.Option("--format", help="environment.yml, explicit, pixi.lock, record or declaration.")
+        str,
+        typer.Option("--format", help="environment.yml, explicit, pixi.lock, docker-env.yaml, record or declaration."),
     ] = "environment.yml",
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="Where to, - is standard output.")
@@ -57,7 +58,7 @@ def env_command(
         wanted = parse_choice(kind, ExportFormat, "--format")
         image = open_image(location, transports, platform=parse_platform(platform))
         record = choose_record(image, prefix=prefix, source=str(location))
-        content = export_record(record, wanted).encode()
+        content = export_record(image, record, wanted).encode()
     with open_output(output, "the environment") as out:
         out.write(content)
 

@@ -115,7 +115,7 @@ def make_bill(image: Image, records: Sequence[Record]) -> Bill:
     Raises:
         FormatError: A package has no name.
     """
-    return Bill(_listed_image(image), _base(image), _created(image), tuple(_packages(records)))
+    return Bill(_listed_image(image), _base(image), created_of(image), tuple(_packages(records)))
 
 
 def _listed_image(image: Image) -> ListedImage:
@@ -124,17 +124,45 @@ def _listed_image(image: Image) -> ListedImage:
 
 
 def _base(image: Image) -> ListedImage | None:
+    base = base_of(image)
+    if base is None:
+        return None
+    reference, digest = base.reference, base.digest
+    purl = image_url(reference.repository.rsplit("/", 1)[-1], digest, reference=reference)
+    return ListedImage(base.name, digest, purl)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What an image was built on, as it says itself.
+
+    Attributes:
+        name: Its name, as the image has it.
+        digest: Of its manifest or index.
+        reference: Both.
+    """
+
+    name: str
+    digest: Digest
+    reference: Reference
+
+
+def base_of(image: Image) -> Base | None:
+    """The base that annotations or labels name, if they do.
+
+    Spec: OCI image-spec 1.1, annotations.md, "Pre-Defined Annotation Keys".
+    """
     notes = {**image.config.labels, **image.annotations}
-    name, digest = notes.get(f"{_ANNOTATION}base.name", ""), notes.get(f"{_ANNOTATION}base.digest", "")
+    name = notes.get(f"{_ANNOTATION}base.name", "")
     try:
-        reference, digest_value = Reference.parse(name), Digest(digest)
+        digest = Digest(notes.get(f"{_ANNOTATION}base.digest", ""))
+        return Base(name, digest, Reference.parse(name).with_digest(digest))
     except DockerEnvsError:
         return None  # anybody may have written them
-    purl = image_url(reference.repository.rsplit("/", 1)[-1], digest_value, reference=reference)
-    return ListedImage(name, digest_value, purl)
 
 
-def _created(image: Image) -> dt.datetime:
+def created_of(image: Image) -> dt.datetime:
+    """When an image says that it was made, in whole seconds; 1970 when it does not."""
     try:
         created = dt.datetime.fromisoformat(str(image.config.document.get("created")))
         return created.astimezone(dt.UTC).replace(microsecond=0) if created.tzinfo else _EPOCH

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker_envs.oci.image import NamedImage
+from docker_envs.projects.model import InlineEnvironment
+from docker_envs.projects.read_project import read_project
 from docker_envs.transports.files.layout_writing import write_layout
 from tests.images import make_image, named
 from tests.recorded import package, record, recorded_image
@@ -70,6 +72,17 @@ def test_environment_yml_is_the_default(run: Run, built: Built) -> None:
 def test_record(run: Run, built: Built) -> None:
     document = json.loads(run("env", built.layout, "--format", "record").text)
     assert [each["name"] for each in document["packages"]] == ["greeting", "hello-sh", "purelib", "python"]
+
+
+def test_docker_env_yaml_says_all(run: Run, built: Built, tmp_path: Path) -> None:
+    file = tmp_path / "docker-env.yaml"
+    run("env", built.layout, "--format", "docker-env.yaml", "-o", file)
+    (only,) = read_project(file, variables={}).images
+    assert only.base == "scratch"
+    assert [str(each) for each in only.platforms] == ["linux/amd64"]
+    (environment,) = only.environments
+    assert isinstance(environment, InlineEnvironment)
+    assert environment.channels == (built.channel, "nodefaults")
 
 
 def test_several_environments(run: Run, tmp_path: Path) -> None:

@@ -21,6 +21,11 @@ def environment_yml(record: Record) -> str:
         FormatError: The record names a package that can be none.
         InvalidInputError: It has packages that conda does not know.
     """
+    return yaml_text(environment_document(record))
+
+
+def environment_document(record: Record) -> dict[str, Any]:
+    """What the file says; see `environment_yml`."""
     packages = conda_packages(record)
     document: dict[str, Any] = {
         # `conda` would add its default channels.
@@ -29,4 +34,4 @@ def environment_yml(record: Record) -> str:
     }
     if record.variables:
         document["variables"] = dict(record.variables)
-    return yaml_text(document)
+    return document

@@ -6,11 +6,13 @@ import json
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from docker_envs.projects.exports.docker_env import docker_env_yaml
 from docker_envs.projects.exports.environment_yml import environment_yml
 from docker_envs.projects.exports.explicit import explicit_list
 from docker_envs.projects.exports.pixi_lock import pixi_lock
 
 if TYPE_CHECKING:
+    from docker_envs.oci.image import Image
     from docker_envs.records.record import Record
 
 
@@ -20,11 +22,17 @@ class ExportFormat(StrEnum):
     ENVIRONMENT_YML = "environment.yml"
     EXPLICIT = "explicit"
     PIXI_LOCK = "pixi.lock"
+    DOCKER_ENV_YAML = "docker-env.yaml"
     RECORD = "record"
 
 
-def export_record(record: Record, kind: ExportFormat) -> str:
+def export_record(image: Image, record: Record, kind: ExportFormat) -> str:
     """The text of a file from which the environment can be made again.
+
+    Args:
+        image: The image; only `docker-env.yaml` says more than the record does.
+        record: Of the environment.
+        kind: What kind of file.
 
     Raises:
         FormatError: The record names a package that can be none.
@@ -37,5 +45,7 @@ def export_record(record: Record, kind: ExportFormat) -> str:
             return explicit_list(record)
         case ExportFormat.PIXI_LOCK:
             return pixi_lock(record)
+        case ExportFormat.DOCKER_ENV_YAML:
+            return docker_env_yaml(image, record)
         case ExportFormat.RECORD:
             return f"{json.dumps(record.to_json(), indent=2, sort_keys=True, ensure_ascii=False)}\n"

@@ -12,10 +12,12 @@ from docker_envs.environments.conda.declarations.pixi_lock import read_pixi_lock
 from docker_envs.errors import FormatError, InvalidInputError
 from docker_envs.oci.descriptor import Platform
 from docker_envs.projects.exports.export import ExportFormat, export_record
-from tests.recorded import CHANNEL, package, record
+from tests.recorded import CHANNEL, package, record, recorded_image
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from docker_envs.records.record import Record
 
 AMD64 = Platform("linux", "amd64")
 OTHER = "https://conda.example/a"
@@ -27,8 +29,12 @@ PACKAGES = (
 RECORD = record(*PACKAGES, variables={"A": "1.10", "B": "two: words"})
 
 
+def export(made: Record, kind: ExportFormat) -> str:
+    return export_record(recorded_image(made), made, kind)
+
+
 def test_environment_yml(tmp_path: Path) -> None:
-    text = export_record(RECORD, ExportFormat.ENVIRONMENT_YML)
+    text = export(RECORD, ExportFormat.ENVIRONMENT_YML)
     declaration = read_environment_yml(tmp_path / "environment.yml", text)
     assert declaration.channels == ("conda-forge", OTHER, "nodefaults")
     assert declaration.specs == (
@@ -40,12 +46,12 @@ def test_environment_yml(tmp_path: Path) -> None:
 
 
 def test_one_channel_is_named_once() -> None:
-    text = export_record(record(package("zlib")), ExportFormat.ENVIRONMENT_YML)
+    text = export(record(package("zlib")), ExportFormat.ENVIRONMENT_YML)
     assert text == "channels:\n- conda-forge\n- nodefaults\ndependencies:\n- zlib=1.3.1=h_0\n"
 
 
 def test_explicit(tmp_path: Path) -> None:
-    text = export_record(RECORD, ExportFormat.EXPLICIT)
+    text = export(RECORD, ExportFormat.EXPLICIT)
     assert text.startswith("# platform: linux-64\n@EXPLICIT\nhttps://")
     found = read_explicit(tmp_path / "list.txt", text, platform=AMD64).packages
     assert found is not None
@@ -54,7 +60,7 @@ def test_explicit(tmp_path: Path) -> None:
 
 def test_pixi_lock(tmp_path: Path) -> None:
     file = tmp_path / "pixi.lock"
-    file.write_text(export_record(RECORD, ExportFormat.PIXI_LOCK))
+    file.write_text(export(RECORD, ExportFormat.PIXI_LOCK))
     found = read_pixi_lock(file, environment="default", platform=AMD64).packages
     assert found is not None
     assert {(each.name, each.url, each.sha256) for each in found} == {
@@ -63,7 +69,7 @@ def test_pixi_lock(tmp_path: Path) -> None:
 
 
 def test_order_of_channels() -> None:
-    names = export_record(record(*PACKAGES[2:], package("x", CHANNEL), package("y", CHANNEL)), ExportFormat.PIXI_LOCK)
+    names = export(record(*PACKAGES[2:], package("x", CHANNEL), package("y", CHANNEL)), ExportFormat.PIXI_LOCK)
     assert names.index(f"url: {CHANNEL}/") < names.index(f"url: {OTHER}/")
 
 
@@ -86,9 +92,9 @@ def test_order_of_channels() -> None:
 @pytest.mark.parametrize("kind", [each for each in ExportFormat if each is not ExportFormat.RECORD])
 def test_hostile_records(kind: ExportFormat, fields: dict[str, Any]) -> None:
     with pytest.raises(FormatError, match="no valid one"):
-        export_record(record(package(**fields)), kind)
+        export(record(package(**fields)), kind)
 
 
 def test_other_kinds_of_packages() -> None:
     with pytest.raises(InvalidInputError, match="`flask` is a package of kind `pypi`"):
-        export_record(record(package("flask", kind="pypi")), ExportFormat.EXPLICIT)
+        export(record(package("flask", kind="pypi")), ExportFormat.EXPLICIT)

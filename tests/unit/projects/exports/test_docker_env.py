@@ -1,0 +1,102 @@
+"""`docker-env.yaml` of an image: read as a project, it says what the record does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docker_envs.images.container import ContainerSettings, Healthcheck
+from docker_envs.oci.edit import append_layer, with_annotations
+from docker_envs.oci.reference import Reference
+from docker_envs.planner.layering import Grouping, Strategy, UserGroup
+from docker_envs.projects.exports.docker_env import docker_env_yaml
+from docker_envs.projects.model import InlineEnvironment
+from docker_envs.projects.read_project import read_project
+from docker_envs.records.record import RecordedContainer, RecordedLayer, RecordedSettings
+from tests.images import make_layer
+from tests.recorded import BASE_DIGEST, image, package, record, recorded_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from docker_envs.oci.image import Image
+    from docker_envs.projects.model import ImageDeclaration
+    from docker_envs.records.record import Record
+
+BASE = {
+    "org.opencontainers.image.base.name": "docker.io/library/debian:12",
+    "org.opencontainers.image.base.digest": BASE_DIGEST,
+}
+
+
+def read(folder: Path, made: Image, found: Record) -> ImageDeclaration:
+    path = folder / "docker-env.yaml"
+    path.write_text(docker_env_yaml(made, found))
+    (only,) = read_project(path, variables={}).images
+    return only
+
+
+def test_plain(tmp_path: Path) -> None:
+    plain = record(package("zlib"))
+    only = read(tmp_path, with_annotations(recorded_image(plain), BASE), plain)
+    assert str(only.base) == f"docker.io/library/debian:12@{BASE_DIGEST}"
+    assert only.environments == (InlineEnvironment(("conda-forge", "nodefaults"), ("zlib=1.3.1=h_0",)),)
+    assert only.config == ContainerSettings()
+    assert (only.max_layers, only.grouping, only.prefix) == (64, Grouping(), "/opt/conda")
+
+
+def test_everything(tmp_path: Path) -> None:
+    full = record(
+        package("zlib"),
+        prefix="/opt/other",
+        variables={"A": "1.10"},
+        settings=RecordedSettings(
+            filters=("docs", "tests"), compile="always", keep_setuid=True, activation="none", compression="zstd:3",
+            max_layers=40, layers="one", groups=("science=numpy,scipy*", "b=x"),
+        ),
+        container=RecordedContainer(
+            entrypoint=(), cmd=("python", "-c", "print('a: b')"), user="1000", workdir="/app",
+            env={"N": "1", "T": "yes"}, labels={"a.b": "${HOME}"}, ports=("80/tcp",), volumes=("/data",),
+            stop_signal="SIGINT", shell=("/bin/sh",),
+            healthcheck=Healthcheck(test=("CMD", "true"), interval=1_500_000_000, retries=3),
+        ),
+    )  # fmt: skip
+    only = read(tmp_path, recorded_image(full), full)
+    assert only.config == ContainerSettings(
+        entrypoint=(), cmd=("python", "-c", "print('a: b')"), user="1000", workdir="/app", env={"N": "1", "T": "yes"},
+        labels={"a.b": "${HOME}"}, ports=("80/tcp",), volumes=("/data",), stop_signal="SIGINT", shell=("/bin/sh",),
+        healthcheck=Healthcheck(test=("CMD", "true"), interval=1_500_000_000, retries=3),
+    )  # fmt: skip
+    groups = (UserGroup("science", ("numpy", "scipy*")), UserGroup("b", ("x",)))
+    assert (only.max_layers, only.grouping) == (40, Grouping(Strategy.ONE, groups))
+    assert sorted(only.filters) == ["docs", "tests"]
+    assert (only.compile, only.keep_setuid, only.activation) == ("always", True, "none")
+    assert (str(only.compression), only.prefix) == ("zstd:3", "/opt/other")
+    (environment,) = only.environments
+    assert isinstance(environment, InlineEnvironment)
+    assert environment.variables == {"A": "1.10"}
+
+
+@pytest.mark.parametrize(("annotations", "base"), [(BASE, Reference), ({}, None)])
+def test_base(tmp_path: Path, annotations: dict[str, str], base: object) -> None:
+    some = record(package("zlib"))
+    made = append_layer(recorded_image(some), make_layer({"x": b""}), history={})
+    only = read(tmp_path, with_annotations(made, annotations), some)
+    assert (only.base is None) is (base is None)
+
+
+def test_scratch_and_epoch(tmp_path: Path) -> None:
+    some = record(package("zlib"))
+    made = append_layer(append_layer(image(), make_layer({"a": b""}), history={}), make_layer({"b": b""}), history={})
+    only = read(tmp_path, made, some)
+    assert only.base == "scratch"
+    assert only.epoch == 1714972089
+
+
+def test_layers_that_it_cannot_hold(tmp_path: Path) -> None:
+    layers = (RecordedLayer(diff_id="x", title="files:\nevil: 1"), RecordedLayer(diff_id="y", title="entrypoint"))
+    some = record(package("zlib"), layers=layers)
+    text = docker_env_yaml(recorded_image(some), some)
+    assert text.startswith("# not here: files: evil: 1\n")
+    assert "entrypoint" not in text
