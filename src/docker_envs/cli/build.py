@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from docker_envs.builder.request import AttachmentKind, Attachments, BuildRequest, Destinations
+from docker_envs.builder.request import AttachmentKind, Attachments, Destinations
 from docker_envs.cli import build_options as opt
 from docker_envs.cli import build_output, options
+from docker_envs.cli.declared import written_files
 from docker_envs.cli.option_values import with_options
 from docker_envs.cli.plan import print_plans
 from docker_envs.cli.progress import reporter_for
@@ -21,6 +23,8 @@ from docker_envs.oci.reference import Reference
 
 if TYPE_CHECKING:
     from docker_envs.builder.build import PlatformsResult
+    from docker_envs.builder.request import BuildRequest
+    from docker_envs.cli.project_options import ImageJob
     from docker_envs.environments.conda.package import CondaPackage
     from docker_envs.records.record import Record
     from docker_envs.report import Reporter
@@ -35,6 +39,7 @@ def build_command(
     output: opt.Output = None,
     oci: opt.Oci = None,
     push: opt.Push = None,
+    publish: opt.Publish = False,
     attach: opt.Attach = None,
     load: opt.Load = False,
     verify: opt.Verify = False,
@@ -46,51 +51,95 @@ def build_command(
 
     Packages become layers that every image shares; the base is referenced, not downloaded, unless a file must hold it.
     """
-    destinations = Destinations(
-        names=tuple(Reference.parse(text) for text in image or ()),
-        archive=output,
-        layout=oci,
-        push=tuple(parse_location(text).registry_reference for text in push or ()),
-        load=load,
-        attachments=_attachments(attach, environment) if push else Attachments(),
-    )
-    requests = [container.apply(request, destinations) for request in environment.requests()]
+    jobs = environment.jobs()
+    one_only = {"--image": image, "--output": output, "--push": push}
+    if len(jobs) > 1 and (given := [option for option, value in one_only.items() if value]):
+        raise InvalidInputError(
+            f"`{given[0]}` is for one image, and `{jobs[0].project}` declares {len(jobs)}",
+            hint="choose one with `--target`; `--publish` and `--load` know the name of each",
+        )
+    jobs = [
+        replace(
+            job,
+            requests=_with_destinations(
+                job,
+                container,
+                Destinations(
+                    names=tuple(Reference.parse(text) for text in image) if image else job.references,
+                    archive=output,
+                    layout=oci,
+                    push=(
+                        *(parse_location(text).registry_reference for text in push or ()),
+                        *(_published(job) if publish else ()),
+                    ),
+                    load=load,
+                    attachments=_attachments(attach, job) if push or publish else Attachments(),
+                ),
+                dry_run=dry_run,
+            ),
+        )
+        for job in jobs
+    ]
+    if verify and not (container.record and all(job.requests[0].declaration for job in jobs)):
+        raise InvalidInputError("`--verify` needs packages and a record of them in the image")
+    if dry_run:
+        print_plans(jobs, explain=False, as_json=as_json, quiet=True)
+    else:
+        _run(jobs, verify=verify, as_json=as_json, quiet=quiet)
+
+
+def _with_destinations(
+    job: ImageJob, container: ContainerOptions, destinations: Destinations, *, dry_run: bool
+) -> list[BuildRequest]:
+    requests = [container.apply(request, destinations) for request in job.requests]
     if not dry_run:
         _check_destinations(destinations)
-    if verify and not (container.record and requests[0].declaration):
-        raise InvalidInputError("`--verify` needs packages and a record of them in the image")
-    if requests[0].declaration is None:
+    if requests[0].declaration is None and job.project is None:
         print(f"note: no specs and no `{DEFAULT_FILE}` here, so the image is the base as it is", file=sys.stderr)
-    _run(requests, verify=verify, dry_run=dry_run, as_json=as_json, quiet=quiet)
+    return requests
 
 
-def _attachments(text: str | None, environment: EnvironmentOptions) -> Attachments:
+def _published(job: ImageJob) -> tuple[Reference, ...]:
+    """The names under which an image is published."""
+    if job.project is None:
+        raise InvalidInputError("`--publish` needs names of a project's file", hint="use `--push REFERENCE`")
+    if not job.references:
+        what = f"the image `{job.title}`" if job.title else "the image"
+        raise InvalidInputError(f"`{job.project}` gives {what} no `name` to publish it under")
+    return job.references
+
+
+def _attachments(text: str | None, job: ImageJob) -> Attachments:
     wanted = options.parse_attachments(text)
     if AttachmentKind.DECLARATION not in wanted.kinds:
         return wanted
-    files, notes = environment.declaration_files()
+    files, notes = written_files(job.files)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     return replace(wanted, declarations=files)
 
 
-def _run(requests: list[BuildRequest], *, verify: bool, dry_run: bool, as_json: bool, quiet: bool) -> None:
+def _run(jobs: list[ImageJob], *, verify: bool, as_json: bool, quiet: bool) -> None:
     from docker_envs.builder.build import build_platforms
 
-    if dry_run:
-        print_plans(requests, explain=False, as_json=as_json, quiet=True)
-        return
+    results = {}
     with reporter_for(quiet=quiet) as reporter:
-        result = build_platforms(requests, reporter=reporter)
-        if verify:
-            _verify(result, requests, reporter)
+        for job in jobs:
+            result = build_platforms(job.requests, reporter=reporter)
+            if verify:
+                _verify(result, job.requests, reporter)
+            results[job.title] = (result, job.requests[0])
     # Standard output may be where the image went.
-    out = sys.stderr if requests[0].destinations.archive == STREAM else sys.stdout
+    out = sys.stderr if jobs[0].requests[0].destinations.archive == STREAM else sys.stdout
     if as_json:
-        print(build_output.result_json(result, requests[0]), file=out)
-    else:
+        documents = {title: build_output.result_document(*each) for title, each in results.items()}
+        print(json.dumps(documents[jobs[0].title] if len(jobs) == 1 else {"images": documents}, indent=2), file=out)
+        return
+    for title, (result, request) in results.items():
+        if len(jobs) > 1 and not quiet:
+            print(f"{title}:", file=out)
         digest = result.named.descriptor.digest
-        print(digest if quiet else build_output.result_text(result, requests[0]), file=out)
+        print(digest if quiet else build_output.result_text(result, request), file=out)
 
 
 def _verify(result: PlatformsResult, requests: list[BuildRequest], reporter: Reporter) -> None:
@@ -123,7 +172,11 @@ def _check_destinations(destinations: Destinations) -> None:
     if not (destinations.archive or destinations.layout or destinations.push or destinations.load):
         raise InvalidInputError(
             "nowhere to put the image",
-            hint="use `--output FILE`, `--oci DIR`, `--push REFERENCE` or `--load`; `--dry-run` only shows the plan",
+            hint="use `--output FILE`, `--oci DIR`, `--push REFERENCE`, `--publish` or `--load`; "
+            "`--dry-run` only shows the plan",
         )
     if destinations.load and not destinations.names:
-        raise InvalidInputError("`--load` needs a name for the image", hint="give it with `--image NAME:TAG`")
+        raise InvalidInputError(
+            "`--load` needs a name for the image",
+            hint="give it with `--image NAME:TAG`, or as `name` in a `docker-env.yaml`",
+        )

@@ -15,9 +15,15 @@ File = Annotated[
     typer.Option(
         "--file",
         "-f",
-        help="environment.yml, @EXPLICIT list, conda-lock.yml, pixi.lock, pixi.toml or pyproject.toml; may be repeated "
-        "(default: environment.yml, if here).",
+        help="docker-env.yaml, environment.yml, @EXPLICIT list, conda-lock.yml, pixi.lock, pixi.toml, pyproject.toml; "
+        "may be repeated (default: docker-env.yaml or environment.yml, if here).",
         rich_help_panel=_ENVIRONMENT,
+    ),
+]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help="Image of a docker-env.yaml, may be repeated (default: all).", rich_help_panel=_ENVIRONMENT
     ),
 ]
 PrefixFrom = Annotated[
@@ -55,12 +61,16 @@ Filters = Annotated[
     ),
 ]
 Compile = Annotated[
-    str, typer.Option("--compile", help="Bytecode: never, auto or always.", rich_help_panel=_ENVIRONMENT)
+    str | None,
+    typer.Option("--compile", help="Bytecode: never, auto or always (default: never).", rich_help_panel=_ENVIRONMENT),
 ]
 KeepSetuid = Annotated[
     bool, typer.Option("--keep-setuid", help="Keep set-user-id bits of files.", rich_help_panel=_ENVIRONMENT)
 ]
-Activate = Annotated[str, typer.Option("--activation", help="env, entrypoint or none.", rich_help_panel=_ENVIRONMENT)]
+Activate = Annotated[
+    str | None,
+    typer.Option("--activation", help="env, entrypoint or none (default: env).", rich_help_panel=_ENVIRONMENT),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Fail if a package has a script that matters.", rich_help_panel=_BEHAVIOUR)
 ]
@@ -74,7 +84,10 @@ Channel = Annotated[
         "--channel", "-c", help="Channel, may be repeated (default: conda-forge).", rich_help_panel=_ENVIRONMENT
     ),
 ]
-Environment = Annotated[str, typer.Option(help="Environment of a pixi.lock or manifest.", rich_help_panel=_ENVIRONMENT)]
+Environment = Annotated[
+    str | None,
+    typer.Option(help="Environment of a pixi.lock or manifest (default: default).", rich_help_panel=_ENVIRONMENT),
+]
 TargetPlatform = Annotated[
     list[str] | None,
     typer.Option(
@@ -89,10 +102,13 @@ Virtual = Annotated[
         "--virtual-package", help="What the target offers, such as __cuda=12.4.", rich_help_panel=_ENVIRONMENT
     ),
 ]
-Prefix = Annotated[str, typer.Option(help="Where the environment is in the image.", rich_help_panel=_ENVIRONMENT)]
+Prefix = Annotated[
+    str | None,
+    typer.Option(help="Where the environment is in the image (default: /opt/conda).", rich_help_panel=_ENVIRONMENT),
+]
 
 Base = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--base", "-b", help="Base image, from anywhere that `copy` knows, or `scratch`.", rich_help_panel=_IMAGE
     ),
@@ -122,9 +138,14 @@ Record = Annotated[
     bool,
     typer.Option("--record/--no-record", help="Say in the image what it was made from.", rich_help_panel=_IMAGE),
 ]
-MaxLayers = Annotated[int, typer.Option(min=1, help="Layers, the base's included.", rich_help_panel=_IMAGE)]
+MaxLayers = Annotated[
+    int | None, typer.Option(min=1, help="Layers, the base's included (default: 64).", rich_help_panel=_IMAGE)
+]
 Layers = Annotated[
-    str, typer.Option(help="auto, per-package or one: how packages are distributed.", rich_help_panel=_IMAGE)
+    str | None,
+    typer.Option(
+        help="How packages are distributed: auto, per-package or one (default: auto).", rich_help_panel=_IMAGE
+    ),
 ]
 Group = Annotated[
     list[str] | None,
@@ -133,7 +154,10 @@ Group = Annotated[
     ),
 ]
 Compressed = Annotated[
-    str, typer.Option("--compression", help="gzip, zstd or none; with a level as gzip:6.", rich_help_panel=_IMAGE)
+    str | None,
+    typer.Option(
+        "--compression", help="gzip, zstd or none; with a level as gzip:6 (default: gzip).", rich_help_panel=_IMAGE
+    ),
 ]
 
 Output = Annotated[
@@ -157,6 +181,9 @@ Attach = Annotated[
         help="What pushed images get as referrers: sbom,declaration (default), or none.",
         rich_help_panel=_OUTPUT,
     ),
+]
+Publish = Annotated[
+    bool, typer.Option("--publish", help="Push to the names of the docker-env.yaml.", rich_help_panel=_OUTPUT)
 ]
 Load = Annotated[bool, typer.Option("--load", help="Into the local engine.", rich_help_panel=_OUTPUT)]
 CacheDir = Annotated[Path | None, typer.Option(help="Where packages and layers are kept.", rich_help_panel=_BEHAVIOUR)]

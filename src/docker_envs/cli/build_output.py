@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -51,8 +50,8 @@ def _destination_lines(destinations: Destinations) -> list[str]:
     return lines
 
 
-def result_json(result: PlatformsResult, request: BuildRequest) -> str:
-    """The result as one JSON object; sizes in bytes."""
+def result_document(result: PlatformsResult, request: BuildRequest) -> dict[str, Any]:
+    """The result as data; sizes in bytes."""
     destinations = request.destinations
     images = [_image_json(each) for each in result.results]
     several = {
@@ -60,7 +59,7 @@ def result_json(result: PlatformsResult, request: BuildRequest) -> str:
         "media_type": result.named.descriptor.media_type,
         "platforms": images,
     }
-    document = {
+    return {
         **(images[0] if len(images) == 1 else several),
         "base": str(request.base) if request.base else None,
         "destinations": {
@@ -72,7 +71,6 @@ def result_json(result: PlatformsResult, request: BuildRequest) -> str:
         },
         "seconds": round(result.seconds, 3),
     }
-    return json.dumps(document, indent=2)
 
 
 def _image_json(result: BuildResult) -> dict[str, Any]:

@@ -52,6 +52,10 @@ _BUILD, _LOOK, _CHANGE, _REGISTRY = "Build", "Look into images", "Move and chang
 
 #: The commands in the order of `--help`.
 VERBS = {
+    "init": Verb("docker_envs.cli.init:init_command", "Write a commented docker-env.yaml to start with.", _BUILD),
+    "schema": Verb(
+        "docker_envs.cli.init:schema_command", "Print the JSON Schema of docker-env.yaml, for editors.", _BUILD
+    ),
     "build": Verb(
         "docker_envs.cli.build:build_command", "Build an image from a conda environment, without Docker.", _BUILD
     ),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.application.contents import FilesLayer
 from docker_envs.builder.request import DeclarationFile
-from docker_envs.environments.conda.declarations.declaration import DEFAULT_CHANNEL, Declaration
+from docker_envs.environments.conda.declarations.declaration import Declaration
 from docker_envs.environments.conda.declarations.read import DEFAULT_FILE, read_declarations
 from docker_envs.environments.conda.solving.channels import parse_channel
 from docker_envs.errors import InvalidInputError, redact
 from docker_envs.transports.blobs import storage_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from docker_envs.environments.conda.declarations.prefix import PrefixImport
     from docker_envs.environments.conda.solving.channels import ChannelPriority
     from docker_envs.oci.descriptor import Platform
@@ -45,7 +47,7 @@ class Declared:
             if self.files or self.specs:
                 raise InvalidInputError("an installed environment is copied as it is, without files and specs")
             return self.prefix.declaration
-        files = self._files()
+        files = self.read_files()
         if not files and not self.specs:
             return None
         declared = Declaration()
@@ -54,39 +56,13 @@ class Declared:
                 files, platform=platform, environment=self.environment, categories=self.categories
             )
         channels = tuple(parse_channel(text, directory=Path()) for text in self.channels)
-        declared = declared.merged(channels=channels, specs=self.specs)
-        if declared.packages is None and not declared.channels:
-            declared = declared.merged(channels=(DEFAULT_CHANNEL,), specs=())
-        if self.priority is not None:
-            declared = replace(declared, settings=replace(declared.settings, channel_priority=self.priority))
-        return declared
+        return declared.merged(channels=channels, specs=self.specs).completed(priority=self.priority)
 
-    def _files(self) -> tuple[Path, ...]:
-        if self.files or self.specs:
+    def read_files(self) -> tuple[Path, ...]:
+        """The files that are read."""
+        if self.files or self.specs or self.prefix is not None:
             return self.files
         return (Path(DEFAULT_FILE),) if Path(DEFAULT_FILE).is_file() else ()
-
-    def written_files(self) -> tuple[tuple[DeclarationFile, ...], list[str]]:
-        """The files as they are, for others to read: without those that hold credentials.
-
-        Returns:
-            The files, and why others were left out.
-
-        Raises:
-            StorageError: A file cannot be read.
-        """
-        found, notes = [], []
-        for path in self._files() if self.prefix is None else ():
-            if not path.is_file():
-                continue
-            with storage_errors("read", path):
-                content = path.read_bytes()
-            text = content.decode(errors="replace")
-            if redact(text) != text:
-                notes.append(f"`{path}` is not attached to the image: addresses in it may hold credentials")
-            else:
-                found.append(DeclarationFile(path.name, content))
-        return tuple(found), notes
 
     def unowned(self, *, wanted: bool) -> tuple[FilesLayer, ...]:
         """The layer of what no package owns in the installed environment, when it is wanted.
@@ -99,3 +75,26 @@ class Declared:
                 "`--add-unowned` needs an installed environment", hint="name it with `--prefix-from` or `--name`"
             )
         return (FilesLayer.of_unowned(self.prefix),) if wanted and self.prefix is not None else ()
+
+
+def written_files(paths: Iterable[Path]) -> tuple[tuple[DeclarationFile, ...], list[str]]:
+    """Files as they are, for others to read: without those that hold credentials.
+
+    Returns:
+        The files, and why others were left out.
+
+    Raises:
+        StorageError: A file cannot be read.
+    """
+    found, notes = [], []
+    for path in paths:
+        if not path.is_file():
+            continue
+        with storage_errors("read", path):
+            content = path.read_bytes()
+        text = content.decode(errors="replace")
+        if redact(text) != text:
+            notes.append(f"`{path}` is not attached to the image: addresses in it may hold credentials")
+        else:
+            found.append(DeclarationFile(path.name, content))
+    return tuple(found), notes

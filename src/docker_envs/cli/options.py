@@ -118,10 +118,10 @@ def parse_mirrors(items: Iterable[str]) -> dict[str, list[str]]:
     return mirrors
 
 
-def parse_grouping(layers: str, groups: Iterable[str]) -> Grouping:
-    """How packages are distributed, from `--layers` and `--group`."""
-    strategy = parse_choice(layers, Strategy, "--layers")
-    return Grouping(strategy, tuple(UserGroup.parse(text) for text in groups))
+def parse_grouping(layers: str | None, groups: Iterable[str] | None, *, below: Grouping) -> Grouping:
+    """How packages are distributed, from `--layers` and `--group`; what these do not say is taken from `below`."""
+    strategy = below.strategy if layers is None else parse_choice(layers, Strategy, "--layers")
+    return Grouping(strategy, below.groups if groups is None else tuple(UserGroup.parse(text) for text in groups))
 
 
 def installed_prefix(host_path: Path | None, name: str | None) -> PrefixImport | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -61,10 +60,10 @@ def _size(layer: ExpectedLayer) -> str:
     return f"{'~' if layer.origin is Origin.BUILD else ''}{human_size(layer.size)}"
 
 
-def plans_json(plans: Sequence[Forecast]) -> str:
-    """The plan as one JSON object, or those of several platforms as its `platforms`; sizes in bytes."""
+def plans_document(plans: Sequence[Forecast]) -> dict[str, Any]:
+    """The plan as data, or those of several platforms as its `platforms`; sizes in bytes."""
     documents = [_plan_json(*each) for each in plans]
-    return json.dumps(documents[0] if len(documents) == 1 else {"platforms": documents}, indent=2)
+    return documents[0] if len(documents) == 1 else {"platforms": documents}
 
 
 def _plan_json(prepared: Prepared, expected: Sequence[ExpectedLayer]) -> dict[str, Any]:

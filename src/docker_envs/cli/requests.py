@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from docker_envs.archive.compression import CompressionSetting
-from docker_envs.builder.host import cache_directory, parse_base, source_date_epoch
+from docker_envs.builder.host import SCRATCH, cache_directory, parse_base, source_date_epoch
 from docker_envs.builder.request import ActivationMode, BuildRequest
 from docker_envs.cli import build_options as opt
 from docker_envs.cli import options
 from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, connection
 from docker_envs.cli.declared import Declared
-from docker_envs.environments.base import DEFAULT_PREFIX
+from docker_envs.cli.project_options import ImageJob, chosen_project
 from docker_envs.environments.conda.declarations.conda_lock import DEFAULT_CATEGORY
 from docker_envs.environments.conda.declarations.pixi_lock import DEFAULT_ENVIRONMENT
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
@@ -20,11 +20,16 @@ from docker_envs.environments.conda.linking.filters import parse_filters
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
-from docker_envs.images.container import ContainerSettings
-from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
+from docker_envs.errors import InvalidInputError
+from docker_envs.projects.find import OWN_NAMES
+from docker_envs.projects.model import EnvironmentFile
+from docker_envs.projects.request import image_requests
 
 if TYPE_CHECKING:
-    from docker_envs.builder.request import DeclarationFile, Destinations
+    from pathlib import Path
+
+    from docker_envs.builder.request import Destinations
+    from docker_envs.projects.model import ImageDeclaration, Project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +37,11 @@ class EnvironmentOptions:
     """What an image is made from, and how; the fields are the options of these names."""
 
     specs: opt.Specs = None
-    base: opt.Base
+    base: opt.Base = None
     file: opt.File = None
+    target: opt.Target = None
     channel: opt.Channel = None
-    environment: opt.Environment = DEFAULT_ENVIRONMENT
+    environment: opt.Environment = None
     category: opt.Category = None
     prefix_from: opt.PrefixFrom = None
     name: opt.EnvironmentName = None
@@ -45,15 +51,15 @@ class EnvironmentOptions:
     channel_priority: opt.Priority = None
     mirror: opt.Mirror = None
     offline: opt.Offline = False
-    prefix: opt.Prefix = DEFAULT_PREFIX
+    prefix: opt.Prefix = None
     filters: opt.Filters = None
-    compile_policy: opt.Compile = "never"
+    compile_policy: opt.Compile = None
     keep_setuid: opt.KeepSetuid = False
-    activation: opt.Activate = "env"
-    max_layers: opt.MaxLayers = DEFAULT_MAX_LAYERS
-    layers: opt.Layers = "auto"
+    activation: opt.Activate = None
+    max_layers: opt.MaxLayers = None
+    layers: opt.Layers = None
     group: opt.Group = None
-    compression: opt.Compressed = "gzip"
+    compression: opt.Compressed = None
     plain_http: PlainHttp = None
     insecure: Insecure = None
     ca_file: CaFile = None
@@ -66,54 +72,134 @@ class EnvironmentOptions:
     strict: opt.Strict = False
     force: opt.Force = False
 
-    def requests(self) -> list[BuildRequest]:
-        """A request for each platform, without destinations.
+    def jobs(self) -> list[ImageJob]:
+        """The images to build: those of the project's file, or the one that the options declare.
 
         Raises:
             InvalidInputError: An option makes no sense, or a declaration cannot be understood.
         """
-        targets = options.parse_platforms(self.platform or ())
-        declared = self._declared()
-        first = BuildRequest(
-            base=parse_base(self.base),
-            declaration=declared.declaration(targets[0]),
-            platform=targets[0],
+        project = self._project()
+        if project is None:
+            declared = self._declared()
+            return [ImageJob("", self._own_requests(declared), declared.read_files())]
+        return [
+            ImageJob(
+                image.title, self._requests_of(project, image), _files(project, image), image.references, project.path
+            )
+            for image in project.select(self.target or ())
+        ]
+
+    def requests(self) -> list[BuildRequest]:
+        """A request for each platform of the only image, without destinations.
+
+        Raises:
+            InvalidInputError: As of `jobs`, or there are several images.
+        """
+        jobs = self.jobs()
+        if len(jobs) > 1:
+            names = ", ".join(f"`{job.title}`" for job in jobs)
+            raise InvalidInputError(f"several images are declared: {names}", hint="choose one with `--target`")
+        return jobs[0].requests
+
+    def _project(self) -> Project | None:
+        environment = {
+            "a match spec": self.specs,
+            "`--channel`": self.channel,
+            "`--environment`": self.environment,
+            "`--category`": self.category,
+            "`--prefix-from`": self.prefix_from,
+            "`--name`": self.name,
+            "`--add-unowned`": self.add_unowned,
+        }
+        implied = not (self.specs or self.prefix_from or self.name)
+        project = chosen_project(self.file or (), implied=implied, others=environment)
+        if project is None and self.target:
+            raise InvalidInputError(
+                "`--target` chooses among the images of a project's file, and there is none",
+                hint=f"name it with `--file`, or call it `{OWN_NAMES[0]}`",
+            )
+        return project
+
+    def _own_requests(self, declared: Declared) -> list[BuildRequest]:
+        if self.base is None:
+            raise InvalidInputError(
+                "no base image is named",
+                hint=f"use `--base IMAGE`, `--base {SCRATCH}`, or declare it in a `{OWN_NAMES[0]}`",
+            )
+        return [
+            self._over(
+                BuildRequest(
+                    base=None,
+                    declaration=declared.declaration(target),
+                    platform=target,
+                    cache=cache_directory(self.cache_dir),
+                    files=declared.unowned(wanted=self.add_unowned),
+                )
+            )
+            for target in options.parse_platforms(self.platform or ())
+        ]
+
+    def _requests_of(self, project: Project, image: ImageDeclaration) -> list[BuildRequest]:
+        if self.channel_priority:
+            image = replace(image, channel_priority=ChannelPriority.parse(self.channel_priority))
+        requests = image_requests(
+            project,
+            image,
             cache=cache_directory(self.cache_dir),
-            prefix=self.prefix,
-            virtual_packages=tuple(VirtualPackage.parse(text) for text in self.virtual_package or ()),
-            compression=CompressionSetting.parse(self.compression),
-            max_layers=self.max_layers,
-            grouping=options.parse_grouping(self.layers, self.group or ()),
-            epoch=source_date_epoch(),
+            platforms=options.parse_platforms(self.platform) if self.platform else (),
+            base=None if self.base is None else parse_base(self.base) or "scratch",
+        )
+        return [self._over(request) for request in requests]
+
+    def _over(self, request: BuildRequest) -> BuildRequest:
+        """A request with what the options say over what is declared."""
+        changes: dict[str, Any] = {}
+        if self.base is not None:
+            changes["base"] = parse_base(self.base)
+        if self.prefix is not None:
+            changes["prefix"] = self.prefix
+        if self.filters is not None:
+            changes["filters"] = parse_filters(self.filters)
+        if self.compression is not None:
+            changes["compression"] = CompressionSetting.parse(self.compression)
+        if self.max_layers is not None:
+            changes["max_layers"] = self.max_layers
+        if self.compile_policy is not None:
+            changes["compile"] = options.parse_choice(self.compile_policy, CompilePolicy, "--compile")
+        if self.activation is not None:
+            changes["activation"] = options.parse_choice(self.activation, ActivationMode, "--activation")
+        overrides = tuple(VirtualPackage.parse(text) for text in self.virtual_package or ())
+        return replace(
+            request,
+            **changes,
+            grouping=options.parse_grouping(self.layers, self.group, below=request.grouping),
+            virtual_packages=(*request.virtual_packages, *overrides),
+            epoch=source_date_epoch() if request.epoch is None else request.epoch,
             connection=connection(self.plain_http, self.insecure, self.ca_file, self.auth_file),
-            filters=parse_filters(self.filters or ()),
-            compile=options.parse_choice(self.compile_policy, CompilePolicy, "--compile"),
-            keep_setuid=self.keep_setuid,
-            activation=options.parse_choice(self.activation, ActivationMode, "--activation"),
+            keep_setuid=self.keep_setuid or request.keep_setuid,
             access=ChannelAccess(offline=self.offline, mirrors=options.parse_mirrors(self.mirror or ())),
-            files=declared.unowned(wanted=self.add_unowned),
-            strict=self.strict,
+            strict=self.strict or request.strict,
             force=self.force,
             cache_read_only=self.cache_read_only,
             caches=options.parse_caches(self.cache_from or (), self.cache_to or (), self.cache_verify),
         )
-        others = [replace(first, platform=target, declaration=declared.declaration(target)) for target in targets[1:]]
-        return [first, *others]
-
-    def declaration_files(self) -> tuple[tuple[DeclarationFile, ...], list[str]]:
-        """The files that declare the environment, see `Declared.written_files`."""
-        return self._declared().written_files()
 
     def _declared(self) -> Declared:
         return Declared(
             files=tuple(self.file or ()),
             specs=tuple(self.specs or ()),
             channels=tuple(self.channel or ()),
-            environment=self.environment,
+            environment=self.environment or DEFAULT_ENVIRONMENT,
             categories=tuple(self.category or (DEFAULT_CATEGORY,)),
             prefix=options.installed_prefix(self.prefix_from, self.name),
             priority=ChannelPriority.parse(self.channel_priority) if self.channel_priority else None,
         )
+
+
+def _files(project: Project, image: ImageDeclaration) -> tuple[Path, ...]:
+    """The files that declare an image."""
+    paths = [each.path for each in image.environments if isinstance(each, EnvironmentFile)]
+    return tuple(dict.fromkeys([project.path, *paths]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,17 +215,26 @@ class ContainerOptions:
     record: opt.Record = True
 
     def apply(self, request: BuildRequest, destinations: Destinations) -> BuildRequest:
-        """A request for an image that runs this, and goes somewhere.
+        """A request for an image that runs this, over what is declared, and goes somewhere.
 
         Raises:
             InvalidInputError: An option makes no sense.
         """
-        container = ContainerSettings(
-            entrypoint=options.parse_command(self.entrypoint, "--entrypoint"),
-            cmd=options.parse_command(self.cmd, "--cmd"),
-            user=self.user,
-            workdir=self.workdir,
-            env=options.parse_pairs(self.env or (), "--env"),
-            labels=options.parse_pairs(self.label or (), "--label"),
+        settings = request.container
+        changes: dict[str, Any] = {}
+        if self.entrypoint is not None:
+            # As in a Dockerfile, and with `docker run --entrypoint`.
+            changes |= {"entrypoint": options.parse_command(self.entrypoint, "--entrypoint"), "cmd": None}
+        if self.cmd is not None:
+            changes["cmd"] = options.parse_command(self.cmd, "--cmd")
+        if self.user is not None:
+            changes["user"] = self.user
+        if self.workdir is not None:
+            changes["workdir"] = self.workdir
+        container = replace(
+            settings,
+            **changes,
+            env={**settings.env, **options.parse_pairs(self.env or (), "--env")},
+            labels={**settings.labels, **options.parse_pairs(self.label or (), "--label")},
         )
         return replace(request, container=container, destinations=destinations, record=self.record)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from docker_envs.environments.conda.package import CondaPackage
+    from docker_envs.environments.conda.solving.channels import ChannelPriority
     from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
 
 #: Where packages come from when nobody says.
@@ -51,6 +52,15 @@ class Declaration:
         if self.packages is not None and specs:
             raise InvalidInputError(f"{self.source} is a lock, so no specs can be added to it")
         return replace(self, channels=_union(self.channels, channels), specs=(*self.specs, *specs))
+
+    def completed(self, *, priority: ChannelPriority | None = None) -> Declaration:
+        """With the default channel when none is named, and with another priority of channels when one is given."""
+        declared = self
+        if self.packages is None and not self.channels:
+            declared = replace(declared, channels=(DEFAULT_CHANNEL,))
+        if priority is not None:
+            declared = replace(declared, settings=replace(declared.settings, channel_priority=priority))
+        return declared
 
 
 def merge_declarations(declarations: Sequence[Declaration]) -> Declaration:
