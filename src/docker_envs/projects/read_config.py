@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from docker_envs.builder.application.accounts import MAX_ID, Group, User, check_account
 from docker_envs.documents.node import Kind, Node
 from docker_envs.images.container import ContainerSettings, Healthcheck
 from docker_envs.projects import checking
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CONFIG_KEYS = (
     "entrypoint",
@@ -93,8 +97,8 @@ def _test(node: Node) -> tuple[str, ...]:
     return words
 
 
-def read_users(node: Node | None) -> tuple[User, ...]:
-    """`users`.
+def read_users(node: Node | None, groups: Sequence[Group]) -> tuple[User, ...]:
+    """`users`; who has no `gid` belongs to the group of the same name that is declared, if there is one.
 
     Raises:
         InvalidDeclarationError: Something in it is none, or two have one name or number.
@@ -107,12 +111,13 @@ def read_users(node: Node | None) -> tuple[User, ...]:
             if name == other.name or uid == other.uid:
                 same = "name" if name == other.name else "uid"
                 raise item.error(f"the users `{other.name}` and `{name}` have the same {same}")
-        groups = fields["groups"].items("a list of groups") if "groups" in fields else []
+        others = fields["groups"].items("a list of groups") if "groups" in fields else []
+        same_name = name if any(group.name == name for group in groups) else None
         user = User(
             name=name,
             uid=uid,
-            group=_group(item, fields) if "gid" in fields else None,
-            groups=tuple(_account(group, "group") for group in groups),
+            group=_group(item, fields) if "gid" in fields else same_name,
+            groups=tuple(_account(other, "group") for other in others),
         )
         for key in ("home", "shell"):
             if key in fields:

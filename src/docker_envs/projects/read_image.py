@@ -80,6 +80,7 @@ def read_image(title: str, node: Node, folder: Path) -> ImageDeclaration:
         return read_value(fields[key]) if key in fields else default
 
     layers = read("layers", _layers, (DEFAULT_MAX_LAYERS, Grouping()))
+    groups = read_groups(fields.get("groups"))
     return ImageDeclaration(
         title=title,
         name=read("name", _name, None),
@@ -90,8 +91,8 @@ def read_image(title: str, node: Node, folder: Path) -> ImageDeclaration:
         prefix=read("prefix", _prefix, DEFAULT_PREFIX),
         files=read_files(fields.get("files"), folder),
         config=read_config(fields.get("config")),
-        users=read_users(fields.get("users")),
-        groups=read_groups(fields.get("groups")),
+        users=read_users(fields.get("users"), groups),
+        groups=groups,
         activation=read(
             "activation", lambda value: checking.choice(value, ActivationMode, "an activation"), ActivationMode.ENV
         ),

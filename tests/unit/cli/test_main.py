@@ -158,6 +158,8 @@ def test_the_options_of_connections_are_documented_once() -> None:
     lacking = {name: COMMON.keys() - options(command).keys() for name, command in LOADED.items()}
     assert {name: missing for name, missing in lacking.items() if missing} == {
         **{name: set(COMMON) for name in LOADED if name.startswith("cache ")},
+        "init": set(COMMON),
+        "schema": set(COMMON),
         "layout gc": set(COMMON),
         "login": {"quiet"},
         "logout": set(COMMON) - {"auth_file"},
@@ -223,7 +225,6 @@ def test_the_version(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["build"], "Missing option '--base'"),
         (["build", "-b", "scratch", "--max-layers", "0"], "Invalid value for '--max-layers'"),
         (["build", "-b", "scratch", "--no-such-option"], "No such option: --no-such-option"),
         (["bild"], "No such command 'bild'"),
