@@ -122,7 +122,7 @@ def test_a_terminal_is_one_in_the_container(local_engine: Engine, folder: Path, 
     ("arguments", "message"),
     [
         (["-f", "environment.yml", "image", "--", "x"], "an image and `--file` exclude each other"),
-        ([], "what is declared needs a base image"),
+        ([], "no base image is named"),
         (["--base", "scratch", "--", "x"], "nothing to run"),
     ],
 )

@@ -39,9 +39,8 @@ def init_command(
     print(f"wrote {path}, made from {used}")
     print(f"wrote {SCHEMA_PATH}, for editors")
     print("next: look at it, then")
-    print("  docker-envs plan            shows the layers")
-    print("  docker-envs build --load    builds it, and loads it into the local engine")
-    print(f"  docker run --rm {starter.name}")
+    print("  docker-envs plan            shows the layers that it will have")
+    print("  docker-envs run             builds it, and runs it with the local engine")
 
 
 def schema_command() -> None:

@@ -89,8 +89,8 @@ class EnvironmentOptions:
             for image in project.select(self.target or ())
         ]
 
-    def requests(self) -> list[BuildRequest]:
-        """A request for each platform of the only image, without destinations.
+    def job(self) -> ImageJob:
+        """The only image to build.
 
         Raises:
             InvalidInputError: As of `jobs`, or there are several images.
@@ -99,7 +99,7 @@ class EnvironmentOptions:
         if len(jobs) > 1:
             names = ", ".join(f"`{job.title}`" for job in jobs)
             raise InvalidInputError(f"several images are declared: {names}", hint="choose one with `--target`")
-        return jobs[0].requests
+        return jobs[0]
 
     def _project(self) -> Project | None:
         environment = {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand
 
+from docker_envs.builder.host import parse_target_platform
 from docker_envs.builder.request import Destinations
 from docker_envs.cli import build_options as opt
 from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, Quiet, connection
@@ -27,7 +28,7 @@ from docker_envs.images.transports import Transports
 from docker_envs.oci.reference import Reference
 
 if TYPE_CHECKING:
-    from docker_envs.builder.request import BuildRequest
+    from docker_envs.cli.project_options import ImageJob
 
 app = typer.Typer(add_completion=False)
 _COMMAND = "command after the dashes"
@@ -60,6 +61,7 @@ def run_command(
     channel: opt.Channel = None,
     offline: opt.Offline = False,
     cache_dir: opt.CacheDir = None,
+    target: opt.Target = None,
     image: Annotated[
         str | None, typer.Option("--image", "-i", metavar="NAME:TAG", help="Name of what is built, in the engine.")
     ] = None,
@@ -82,7 +84,7 @@ def run_command(
     """Run an image, or what is declared here, with the local engine.
 
     What is declared is built if need be, and the engine gets the layers that it lacks. Without REF it is FILE, or the
-    environment.yml here.
+    docker-env.yaml or environment.yml here.
     """
     reference, command = _split(words or [], ctx.meta.get(_COMMAND), has_file=bool(file))
     how = connection(plain_http, insecure, ca_file, auth_file)
@@ -92,21 +94,23 @@ def run_command(
         if reference is not None:
             name = _fetch(parse_location(reference), transports)
         else:
-            if base is None:
-                raise InvalidInputError("what is declared needs a base image", hint="name it with `--base`")
             options = EnvironmentOptions(
                 base=base,
                 file=file,
                 channel=channel,
                 offline=offline,
                 cache_dir=cache_dir,
+                target=target,
+                platform=[str(parse_target_platform(None))],
                 plain_http=plain_http,
                 insecure=insecure,
                 ca_file=ca_file,
                 auth_file=auth_file,
             )
-            name = Reference.parse(image or _name_of_folder(Path.cwd()))
-            _build(options.requests(), name, transports)
+            job = options.job()
+            declared = job.references[0] if job.references else Reference.parse(_name_of_folder(Path.cwd()))
+            name = Reference.parse(image) if image else declared
+            _build(job, name, transports)
     terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
     given = [("--publish", publish), ("--volume", volume), ("--env", env)]
     settings = [f"{option}={value}" for option, values in given for value in values or ()]
@@ -140,15 +144,16 @@ def _fetch(location: Location, transports: Transports) -> Reference:
     return name
 
 
-def _build(requests: list[BuildRequest], name: Reference, transports: Transports) -> None:
+def _build(job: ImageJob, name: Reference, transports: Transports) -> None:
     from docker_envs.builder.build import build_platforms
 
-    if requests[0].declaration is None:
+    if job.requests[0].declaration is None and job.project is None:
         raise InvalidInputError(
             "nothing to run", hint=f"name an image, or a declaration with `--file`; there is no `{DEFAULT_FILE}` here"
         )
     destinations = Destinations(names=(name,), load=True)
-    build_platforms([replace(request, destinations=destinations) for request in requests], reporter=transports.reporter)
+    requests = [replace(request, destinations=destinations) for request in job.requests]
+    build_platforms(requests, reporter=transports.reporter)
 
 
 def _name_of_folder(folder: Path) -> str:
