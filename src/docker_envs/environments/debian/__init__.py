@@ -1,0 +1,1 @@
+"""Debian packages: declared, found in signed archives, resolved, and put into layers."""
