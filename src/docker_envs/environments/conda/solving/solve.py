@@ -34,6 +34,7 @@ def solve(
     cache: Path,
     settings: SolveSettings | None = None,
     access: ChannelAccess | None = None,
+    preferred: Sequence[CondaPackage] = (),
 ) -> tuple[CondaPackage, ...]:
     """Choose the packages of an environment, sorted by name.
 
@@ -45,6 +46,7 @@ def solve(
         cache: Directory for repodata.
         settings: How to solve; by default as pixi does.
         access: How channels are reached; by default over the network.
+        preferred: Packages that are chosen wherever they fit, as far as the channels still have them.
 
     Raises:
         InvalidInputError: A match spec or channel is malformed, or there is no channel.
@@ -67,26 +69,46 @@ def solve(
         )
         for package in virtual_packages
     ]
-    try:
-        records = _run(
-            rattler.solve(
-                list(sources.values()),
-                parsed,
-                gateway=access.gateway(cache),
-                platforms=[rattler.Subdir(subdir_of(platform)), rattler.Subdir(NOARCH)],
-                virtual_packages=virtual,
-                channel_priority=rattler.ChannelPriority[settings.channel_priority.name.capitalize()],
-                strategy=settings.strategy.value,
-                constraints=[parse_match_spec(spec) for spec in settings.constraints],
-                exclude_newer=settings.exclude_newer,
-                timestamp_policy="allow-missing",
-            )
+    gateway = access.gateway(cache)
+    platforms = [rattler.Subdir(subdir_of(platform)), rattler.Subdir(NOARCH)]
+
+    async def choose() -> list[Any]:
+        return await rattler.solve(
+            list(sources.values()),
+            parsed,
+            gateway=gateway,
+            platforms=platforms,
+            locked_packages=await _find(preferred, gateway, list(sources.values()), platforms),
+            virtual_packages=virtual,
+            channel_priority=rattler.ChannelPriority[settings.channel_priority.name.capitalize()],
+            strategy=settings.strategy.value,
+            constraints=[parse_match_spec(spec) for spec in settings.constraints],
+            exclude_newer=settings.exclude_newer,
+            timestamp_policy="allow-missing",
         )
+
+    try:
+        records = _run(choose())
     except exceptions.SolverError as error:
         raise SolveError(f"no set of packages for `{platform}` fits the specs:\n{explanation(error)}") from error
     except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
         raise _unreachable(explanation(error), access) from error
     return tuple(sorted((package_of(record, url=record.url) for record in records), key=lambda package: package.name))
+
+
+async def _find(preferred: Sequence[CondaPackage], gateway: Any, sources: list[Any], platforms: list[Any]) -> list[Any]:
+    """What the channels say about packages, of those that they have."""
+    if not preferred:
+        return []
+    names = sorted({package.name for package in preferred})
+    wanted = {(package.name, package.sha256 or package.file_name) for package in preferred}
+    found = await gateway.query(sources, platforms, names, recursive=False)
+    return [
+        record
+        for records in found
+        for record in records
+        if (record.name.normalized, record.sha256.hex() if record.sha256 else str(record.file_name)) in wanted
+    ]
 
 
 def _run(task: Coroutine[Any, Any, list[Any]]) -> list[Any]:

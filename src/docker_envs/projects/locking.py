@@ -1,0 +1,238 @@
+"""From a project's requests to its lock, and from the lock back to requests that nobody needs to solve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from docker_envs.builder.resolve import resolve
+from docker_envs.digest import Digest
+from docker_envs.environments.conda.package import CondaPackage
+from docker_envs.environments.conda.solving.channels import channel_url, expand_channels
+from docker_envs.environments.conda.solving.solve_settings import SolveSettings
+from docker_envs.environments.conda.solving.virtual_packages import virtual_packages
+from docker_envs.errors import InvalidInputError
+from docker_envs.fields import canonical_json
+from docker_envs.images.location import Transport
+from docker_envs.projects.lock_file import (
+    LockedBase,
+    LockedImage,
+    LockFile,
+    LockInputs,
+    locked_packages,
+    packages_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from docker_envs.builder.request import BuildRequest
+    from docker_envs.environments.conda.declarations.declaration import Declaration
+    from docker_envs.images.transports import Transports
+    from docker_envs.report import Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An image of a project for one platform: its `title` in the file, and what a build of it is asked for."""
+
+    title: str
+    request: BuildRequest
+
+    @property
+    def platform(self) -> str:
+        """The platform as a lock names it."""
+        return str(self.request.platform)
+
+    def __str__(self) -> str:
+        return f"`{self.title}` for `{self.platform}`" if self.title else f"`{self.platform}`"
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What may become newer than a lock has it; all else stays as far as it fits.
+
+    Attributes:
+        packages: Names of packages.
+        everything: Whether all packages may.
+        base: Whether base images may.
+    """
+
+    packages: frozenset[str] = frozenset()
+    everything: bool = False
+    base: bool = False
+
+
+def lock_targets(
+    targets: Sequence[Target],
+    previous: LockFile | None,
+    *,
+    folder: Path,
+    upgrade: Upgrade,
+    transports: Transports,
+    reporter: Reporter,
+) -> LockFile:
+    """Lock images; what a lock says already stays, as far as it still fits.
+
+    Args:
+        targets: What to lock.
+        previous: The lock there was; images that are not among the targets are dropped.
+        folder: Where the lock is.
+        upgrade: What may become newer.
+        transports: How registries are reached.
+        reporter: Hears what is done.
+
+    Raises:
+        InvalidInputError: A package that shall be upgraded is in no image.
+        SolveError: No set of packages fits.
+        NotFoundError: There is no such base.
+        TransportError: A channel or registry cannot be reached.
+    """
+    images: dict[str, dict[str, LockedImage]] = {}
+    for target in targets:
+        before = previous.image(target.title, target.platform) if previous is not None else None
+        locked = _lock(target, before, folder, upgrade, transports, reporter)
+        images.setdefault(target.title, {})[target.platform] = locked
+    lock = LockFile(images=images)
+    _check_upgraded(lock, upgrade.packages)
+    return lock
+
+
+def _check_upgraded(lock: LockFile, names: Collection[str]) -> None:
+    known = {
+        package.name for platforms in lock.images.values() for image in platforms.values() for package in image.packages
+    }
+    for name in sorted(names):
+        if name not in known:
+            raise InvalidInputError(f"no image has a package `{name}` that could be upgraded")
+
+
+def _lock(
+    target: Target,
+    before: LockedImage | None,
+    folder: Path,
+    upgrade: Upgrade,
+    transports: Transports,
+    reporter: Reporter,
+) -> LockedImage:
+    request, inputs = target.request, inputs_of(target.request)
+    base = before.base if before is not None and before.inputs.base == inputs.base and not upgrade.base else None
+    if base is None:
+        base = _lock_base(request, transports)
+    packages: Sequence[CondaPackage] = ()
+    if request.declaration is not None:
+        kept: tuple[CondaPackage, ...] = ()
+        if before is not None and not upgrade.everything:
+            known = packages_of(before, folder, request.declaration.channels)
+            kept = tuple(package for package in known if package.name not in upgrade.packages)
+        packages = resolve(request, request.cache / "repodata", reporter, preferred=kept)
+    return LockedImage(
+        declaration=str(inputs.digest), inputs=inputs, base=base, packages=locked_packages(packages, folder)
+    )
+
+
+def _lock_base(request: BuildRequest, transports: Transports) -> LockedBase | None:
+    if request.base is None or request.base.transport is not Transport.REGISTRY:
+        return None
+    reference = request.base.registry_reference
+    image = transports.registry.image(reference, request.platform)
+    return LockedBase(name=reference.familiar, digest=str(image.digest))
+
+
+def inputs_of(request: BuildRequest) -> LockInputs:
+    """What of a request a lock depends on."""
+    declaration = request.declaration
+    base = str(request.base) if request.base is not None else None
+    if declaration is None:
+        return LockInputs(base=base)
+    if declaration.packages is not None:
+        listed = sorted([package.public_url, package.sha256 or package.md5 or ""] for package in declaration.packages)
+        return LockInputs(base=base, packages=str(Digest.of(canonical_json(listed))))
+    overrides = (*declaration.virtual_packages, *request.virtual_packages)
+    return LockInputs(
+        base=base,
+        channels=tuple(_public_channel(channel) for channel in expand_channels(declaration.channels)),
+        specs=tuple(sorted(declaration.specs)),
+        virtual_packages=tuple(str(package) for package in virtual_packages(request.platform, overrides)),
+        settings=_settings(declaration),
+    )
+
+
+def _public_channel(channel: str) -> str:
+    if "://" not in channel:
+        return channel
+    url = channel_url(channel)
+    return CondaPackage.from_url(f"{url}noarch/a-0-0.conda").public_channel.removesuffix("noarch/")
+
+
+def _settings(declaration: Declaration) -> dict[str, str]:
+    found, usual = declaration.settings, SolveSettings()
+    return {
+        name: str(getattr(found, name))
+        for name in ("channel_priority", "strategy", "constraints", "exclude_newer")
+        if getattr(found, name) != getattr(usual, name)
+    }
+
+
+def stale_reasons(target: Target, lock: LockFile | None) -> list[str]:
+    """Why a lock does not speak of an image as it is declared now; empty when it does."""
+    if lock is None:
+        return ["there is no lock"]
+    locked = lock.image(target.title, target.platform)
+    if locked is None:
+        return [f"{target} is not locked"]
+    return locked.inputs.changes(inputs_of(target.request))
+
+
+def locked_request(target: Target, lock: LockFile, folder: Path) -> BuildRequest:
+    """What a build is asked for, with base and packages as locked.
+
+    Raises:
+        InvalidInputError: The image is not in the lock.
+    """
+    locked = lock.image(target.title, target.platform)
+    if locked is None:
+        raise InvalidInputError(f"the lock has no {target}", hint="add it with `docker-envs lock`")
+    request, base = target.request, target.request.base
+    if locked.base is not None and base is not None and base.transport is Transport.REGISTRY:
+        reference = base.registry_reference.with_digest(Digest(locked.base.digest))
+        request = replace(request, base=replace(base, reference=reference))
+    declaration = request.declaration
+    if declaration is not None:
+        packages = packages_of(locked, folder, declaration.channels)
+        request = replace(request, declaration=replace(declaration, packages=packages, specs=()))
+    return request
+
+
+class PackageChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A package that a lock has otherwise than the one before; None where one of both does not have it."""
+
+    image: str
+    platform: str
+    name: str
+    before: str | None
+    after: str | None
+
+
+def lock_changes(before: LockFile | None, after: LockFile) -> list[PackageChange]:
+    """What changed from one lock to another: packages by version and build, bases by digest; sorted."""
+    old, new = _versions(before), _versions(after)
+    return [
+        PackageChange(image=title, platform=platform, name=name, before=old.get(key), after=new.get(key))
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+        for title, platform, name in [key]
+    ]
+
+
+def _versions(lock: LockFile | None) -> dict[tuple[str, str, str], str]:
+    found: dict[tuple[str, str, str], str] = {}
+    for title, platforms in (lock.images if lock is not None else {}).items():
+        for platform, image in platforms.items():
+            found |= {(title, platform, each.name): f"{each.version} {each.build}" for each in image.packages}
+            if image.base is not None:
+                found[title, platform, image.base.name] = Digest(image.base.digest).short
+    return found
