@@ -192,7 +192,7 @@ def plan_only(request: BuildRequest, *, reporter: Reporter = SILENT) -> Prepared
 
 def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, reporter: Reporter) -> Prepared:
     options = request.link_options
-    base = scratch(request.platform) if request.base is None else delivery.base(request.base, request.platform)
+    base = scratch(request.platform) if request.base is None else delivery.base(request.base, request.platform, cache)
     lock = resolve(request, cache.repodata, reporter)
     packages, archives = read_packages(
         lock, cache=cache, caches=delivery.caches, open_url=delivery.open_url, reporter=reporter

@@ -70,6 +70,11 @@ class CacheDirectory:
         return self.root / "layers"
 
     @property
+    def bases(self) -> Path:
+        """Manifests, configs and layers of base images."""
+        return self.root / "bases"
+
+    @property
     def locks(self) -> Path:
         """Locks of packages that are being downloaded; those of layers are in their store."""
         return self.root / "locks"
@@ -88,6 +93,7 @@ class CacheDirectory:
         places = (
             self.incoming_packages,
             self.locks,
+            self.bases / "incoming",
             self.layers / "incoming",
             self.layers / "locks",
             self.builders,

@@ -39,6 +39,7 @@ class Part(StrEnum):
     PACKAGES = "packages"
     METADATA = "metadata"
     REPODATA = "repodata"
+    BASES = "bases"
     LAYERS = "layers"
 
 
@@ -77,7 +78,7 @@ def list_cache(cache: CacheDirectory) -> list[Kept]:
         StorageError: The directory cannot be read.
     """
     with storage_errors("read", cache.root):
-        found = [*_packages(cache), *_metadata(cache), *_repodata(cache), *_layers(cache)]
+        found = [*_packages(cache), *_metadata(cache), *_repodata(cache), *_bases(cache), *_layers(cache)]
     return sorted(found, key=lambda kept: (kept.used, kept.name))
 
 
@@ -105,6 +106,11 @@ def _channel(paths: Sequence[Path]) -> str:
             with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
                 return redact(msgspec.json.decode(path.read_bytes(), type=_RepodataState).url)
     return ""
+
+
+def _bases(cache: CacheDirectory) -> Iterator[Kept]:
+    for path in _files((cache.bases / "blobs").glob("*/*")):
+        yield from _kept(Part.BASES, f"{path.parent.name}:{path.name[:12]}", (path,))
 
 
 def _layers(cache: CacheDirectory) -> Iterator[Kept]:
@@ -213,6 +219,8 @@ def _is_damaged(kept: Kept, cancelled: threading.Event) -> bool:
             return sizes - {path.stat().st_size} != set() or _checksum(path, path.parent.name, cancelled) != path.name
         if kept.part is Part.METADATA:
             return decode_kept(path.read_bytes()) is None
+        if kept.part is Part.BASES:
+            return _checksum(path, path.parent.name, cancelled) != path.name
         match = _CHECKSUM.fullmatch(path.parent.name)
         return match is not None and _checksum(path, match[1], cancelled) != match[2]
     return False

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.attachments import attach_documents
+from docker_envs.builder.base_store import BaseStore
 from docker_envs.builder.host import parse_target_platform
 from docker_envs.builder.layer_stream import LayerStream
 from docker_envs.builder.remote_caches import CacheUse, RemoteCaches
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.images.destination import check_destination, write_artifact
 from docker_envs.images.location import Location, Transport
-from docker_envs.images.source import open_image
 from docker_envs.oci.artifact import NamedArtifact
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
 
+    from docker_envs.builder.cache import CacheDirectory
     from docker_envs.builder.request import Destinations
     from docker_envs.images.transports import Transports
     from docker_envs.oci.descriptor import Platform
@@ -75,15 +76,9 @@ class Delivery:
         archives = [Location(Transport.DOCKER_ARCHIVE, path=archive)] if archive is not None else []
         return [*archives, *([Location(Transport.LAYOUT, path=layout)] if layout is not None else [])]
 
-    def base(self, location: Location, platform: Platform) -> Image:
-        """A base image; of one in a registry, no layer is read.
-
-        Raises:
-            NotFoundError: There is none, or none for the platform.
-            FormatError: It breaks its specification.
-            TransportError: It cannot be reached.
-        """
-        return open_image(location, self._transports, platform=platform)
+    def base(self, location: Location, platform: Platform, cache: CacheDirectory) -> Image:
+        """A base image; see `BaseStore.open`."""
+        return BaseStore(cache, self._transports, offline=self._access.offline).open(location, platform)
 
     def open_url(self, url: str) -> ByteSource:
         """Open an http(s) URL for reading."""

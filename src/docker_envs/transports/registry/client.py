@@ -187,7 +187,7 @@ class RegistryClient:
         source = str(repository.reference)
         links, media_type = Links.parse(raw, source=source, media_type=declared)
         digest = expected or Digest.of(raw)
-        blobs = tuple(self._blob(repository.reference, descriptor) for descriptor in links.blobs)
+        blobs = tuple(self.blob(repository.reference, descriptor) for descriptor in links.blobs)
         return Artifact(Descriptor(media_type, digest, len(raw)), raw, blobs, (), source)
 
     def digest(self, reference: Reference) -> Digest | None:
@@ -357,7 +357,8 @@ class RegistryClient:
         last = [blob for blob in missing if blob.digest in configs]
         run_parallel([partial(push_config, blob) for blob in last], workers=PUSH_WORKERS)
 
-    def _blob(self, reference: Reference, descriptor: Descriptor) -> Blob:
+    def blob(self, reference: Reference, descriptor: Descriptor) -> Blob:
+        """A blob of a repository, opened on demand; nothing is asked."""
         return Blob(descriptor, partial(self._open_blob, reference, descriptor), reference)
 
     def _open_blob(self, reference: Reference, descriptor: Descriptor) -> ByteSource:
