@@ -120,8 +120,7 @@ class BaseStore:
         store = BlobStore(self._places[0].bases)
         task = self._transports.reporter.start("fetch", f"layer {blob.digest.short} of the base", blob.size)
         with blob.opener() as stream:
-            path = store.add(
-                blob.digest, stream, source=f"blob {blob.digest.short}", size=blob.size, watch=task.advance
-            )
+            source = f"blob {blob.digest.short}"
+            path = store.add(blob.digest, stream, source=source, size=blob.size, watch=task.advance)
         task.finish()
         return path

@@ -121,8 +121,8 @@ class LockFile(msgspec.Struct, frozen=True, kw_only=True):
         images: Images by their title in the project (empty for its only one), then by platform.
     """
 
-    version: int = _VERSION
-    images: dict[str, dict[str, LockedImage]] = {}
+    images: dict[str, dict[str, LockedImage]]
+    version: int
 
     def image(self, title: str, platform: str) -> LockedImage | None:
         """An image for a platform, if it is locked."""
@@ -136,6 +136,11 @@ class LockFile(msgspec.Struct, frozen=True, kw_only=True):
             for title, platforms in sorted(self.images.items())
         )
         return "\n".join([*lines, " }", "}", ""])
+
+
+def make_lock(images: dict[str, dict[str, LockedImage]]) -> LockFile:
+    """A lock of the current version."""
+    return LockFile(images=images, version=_VERSION)
 
 
 # Made here, for msgspec may crash when several threads are the first to use a type.

@@ -22,6 +22,7 @@ from docker_envs.projects.lock_file import (
     LockFile,
     LockInputs,
     locked_packages,
+    make_lock,
     packages_of,
 )
 
@@ -96,7 +97,7 @@ def lock_targets(
         before = previous.image(target.title, target.platform) if previous is not None else None
         locked = _lock(target, before, folder, upgrade, transports, reporter)
         images.setdefault(target.title, {})[target.platform] = locked
-    lock = LockFile(images=images)
+    lock = make_lock(images)
     _check_upgraded(lock, upgrade.packages)
     return lock
 

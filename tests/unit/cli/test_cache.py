@@ -55,7 +55,7 @@ def files(cache: Path) -> list[Path]:
 
 def test_parts_are_listed_apart(run: Run, cache: Path) -> None:
     lines = [line.split() for line in run("cache", "du").text.splitlines()]
-    assert [line[-1] for line in lines] == ["packages", "metadata", "repodata", "layers", "total"]
+    assert [line[-1] for line in lines] == ["packages", "metadata", "repodata", "bases", "layers", "total"]
     document = json.loads(run("cache", "du", "--json").text)
     assert document["directory"] == str(cache)
     assert (document["packages"]["count"], document["layers"]["count"]) == (2, 3)
