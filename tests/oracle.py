@@ -18,6 +18,8 @@ import rattler
 
 from docker_envs.archive.entry import Kind as EntryKind
 from docker_envs.archive.whiteout import iter_flattened
+from docker_envs.paths import parent_paths
+from docker_envs.records.record import RECORD_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,6 +70,13 @@ ALLOWED = (
         "conda-meta/*.json",
         frozenset({"mode"}),
         "rattler's come from temporary files with mode 0600; others than root read them",
+    ),
+    AllowedDifference(
+        RECORD_PATH, frozenset({"extra"}), "the image's own record, in a layer of its own on top of the packages'"
+    ),
+    *(
+        AllowedDifference(parent, frozenset({"extra"}), "a directory of the record, where no package has it")
+        for parent in parent_paths(RECORD_PATH)
     ),
     AllowedDifference("__clobbers__*", frozenset({"missing"}), "rattler keeps losers' files; an image leaves them out"),
 )

@@ -203,14 +203,14 @@ def test_scripts_see_the_variables_of_the_base(tmp_path: Path, base_image: BaseI
     assert (env["FIXTURE"], env["SEEN"]) == ("base image", "base image")
 
 
-def test_the_entrypoint_counts_as_a_layer(tmp_path: Path) -> None:
+def test_entrypoint_and_record_count_as_layers(tmp_path: Path) -> None:
     def package(name: str, script: str) -> PackageSpec:
         return PackageSpec(name, "1.0", {f"etc/conda/activate.d/{name}.sh": text(script)}, platform=SUBDIR)
 
     specs = [package("one", "export ONE=1\n"), package("two", "export TWO=2\n"), package("left", 'X="$(id)"\n')]
     channel = write_channel(tmp_path / "channel", specs)
     fixed = ("build", "--base", "scratch", "--channel", channel.as_uri(), "--platform", PLATFORM, "--json")
-    for limit, layers in ((3, 3), (4, 4), (9, 4)):
+    for limit, layers in ((3, 3), (4, 4), (9, 5)):
         output = ("--max-layers", str(limit), "-o", tmp_path / "image.tar")
         document = docker_envs(*fixed, *output, "one", "two", "left", cache=tmp_path / "cache").document
         assert [unresolved["package"] for unresolved in document["activation"]["unresolved"]] == ["left"]

@@ -14,6 +14,7 @@ import pytest
 
 from docker_envs.oci.descriptor import Platform
 from docker_envs.oci.reference import Reference
+from docker_envs.records.record import RECORD_LABEL
 from docker_envs.transports.files.layout import read_layout
 from docker_envs.transports.registry.client import RegistryClient
 from docker_envs.validate import validate_image
@@ -91,6 +92,7 @@ def test_what_the_base_says_is_kept(
     assert [entry["created_by"] for entry in after["history"][4:]] == [
         "docker-envs build: greeting-1.2-h1234567_3",
         "docker-envs build: hello-sh-1.0-0",
+        "docker-envs build: record of the environment",
     ]
     kept = set(before) - {"config", "created", "history", "rootfs"}
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
@@ -110,9 +112,10 @@ def test_what_the_base_says_is_kept(
         "org.opencontainers.image.base.name": base,
         "org.opencontainers.image.base.digest": raw(base)["Digest"],
     }
-    assert container["Labels"] == {**LABELS, **standard}
-    own = {"org.example.fixture": "kept"} if shape == "oci" else {}
-    assert manifests[1]["annotations"] == {**own, **standard}
+    own = {RECORD_LABEL: after["rootfs"]["diff_ids"][-1]}
+    assert container["Labels"] == {**LABELS, **standard, **own}
+    kept_annotations = {"org.example.fixture": "kept"} if shape == "oci" else {}
+    assert manifests[1]["annotations"] == {**kept_annotations, **standard, **own}
 
 
 def test_blobs_of_the_base_are_not_downloaded(cache: Path, channel: Path, base_layout: Path, tmp_path: Path) -> None:
@@ -132,28 +135,28 @@ def test_blobs_of_the_base_are_not_downloaded(cache: Path, channel: Path, base_l
         )
         log, manifest = tmp_path / "log", raw(f"{registry}/base:1", "--raw")
         start = log.stat().st_size
-        build(cache, f"{registry}/base:1", channel, "--push", f"{registry}/target:1")
+        build(cache, f"{registry}/base:1", channel, "--push", f"{registry}/target:1", "--attach", "none")
         read = [line for line in requests(log, start, "base") if line.startswith("GET ")]
         config = f"GET /v2/base/blobs/{manifest['config']['digest']}"
         assert sorted(set(read)) == [config, "GET /v2/base/manifests/1"]
-        base_layers = {layer["digest"] for layer in manifest["layers"]}
-        assert raw(f"{registry}/target:1", "--raw")["layers"][0]["digest"] in base_layers
-        uploads = [line for line in requests(log, start, "target") if line.startswith(("PUT", "PATCH"))]
-        assert len([line for line in uploads if "/blobs/" in line]) <= 2 * 3, uploads
+        layers = raw(f"{registry}/target:1", "--raw")["layers"]
+        assert layers[:3] == manifest["layers"]
+        uploads = [line for line in requests(log, start, "target") if line.startswith("PUT /v2/target/blobs/")]
+        # Two packages, the record and the config.
+        assert len(uploads) == len(layers) - 3 + 1 == 4
 
 
-def test_a_second_push_uploads_nothing(cache: Path, channel: Path, base_layout: Path, tmp_path: Path) -> None:
+def test_a_second_push_uploads_nothing(cache: Path, channel: Path, tmp_path: Path) -> None:
     with run_registry(tmp_path) as registry:
         target = f"{registry}/target:1"
-        first = docker_envs_scratch(cache, channel, target)
-        start = (tmp_path / "log").stat().st_size
-        assert docker_envs_scratch(cache, channel, target) == first
-        asked = requests(tmp_path / "log", start, "target")
-        assert asked == ["HEAD /v2/target/manifests/1"]
-
-
-def docker_envs_scratch(cache: Path, channel: Path, target: str) -> str:
-    return build(cache, "scratch", channel, "--push", target).digest
+        digest = build(cache, "scratch", channel, "--push", target).digest
+        tag = ["HEAD /v2/target/manifests/1"]
+        # This registry has no list of referrers but the tag that stands in for it.
+        referrers = [f"referrers/{digest}", f"manifests/{digest.replace(':', '-')}"]
+        for attached, asked in (("none", []), ("sbom", [f"GET /v2/target/{path}" for path in referrers])):
+            start = (tmp_path / "log").stat().st_size
+            assert build(cache, "scratch", channel, "--push", target, "--attach", attached).digest == digest
+            assert requests(tmp_path / "log", start, "target") == tag + asked
 
 
 def test_a_file_that_the_engine_loads(
@@ -256,7 +259,7 @@ def test_layers_of_zstd(
     target = f"{registry}/zstd:1"
     build(cache, base_image.docker, channel, "--push", target, "--compression", "zstd")
     kinds = [layer["mediaType"].rpartition("+")[2] for layer in raw(target, "--raw")["layers"]]
-    assert kinds == ["gzip"] * 3 + ["zstd"] * 2
+    assert kinds == ["gzip"] * 3 + ["zstd"] * 3
     copy = ["skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{target}", f"oci:{tmp_path / 'copy'}:1"]
     subprocess.run(copy, check=True)
     (copied,) = read_layout(tmp_path / "copy")
