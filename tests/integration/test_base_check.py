@@ -106,7 +106,8 @@ def test_a_base_that_will_not_do(
     assert not (tmp_path / "a.tar").exists()
     forced = build(tmp_path, *arguments, "-o", tmp_path / "a.tar", "--force")
     assert forced.status == 0, forced.stderr
-    assert len(read_image_file(tmp_path / "a.tar").layers) == 2
+    # The base's, the package's and the record's.
+    assert len(read_image_file(tmp_path / "a.tar").layers) == 3
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ class Machines:
     def build(self, *arguments: str | Path) -> Outcome:
         self._machines += 1
         return docker_envs(
-            *("build", "--base", "scratch", "--platform", AMD64, "--json", "-c", self.channel.channel, *SPECS),
+            *("build", "--base", "scratch", "--platform", AMD64, "--json", "--attach", "none"),
+            *("-c", self.channel.channel, *SPECS),
             *arguments,
             cache=self._folder / f"machine-{self._machines}",
         )
