@@ -124,7 +124,7 @@ class EnvironmentOptions:
         if self.base is None:
             raise InvalidInputError(
                 "no base image is named",
-                hint=f"use `--base IMAGE`, `--base {SCRATCH}`, or declare it in a `{OWN_NAMES[0]}`",
+                hint=f"use `--base IMAGE` or `--base {SCRATCH}`, or let `docker-envs init` write a `{OWN_NAMES[0]}`",
             )
         return [
             self._over(

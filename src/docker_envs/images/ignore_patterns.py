@@ -50,6 +50,11 @@ class IgnorePatterns:
         exceptions = [pattern.text for pattern in self._patterns if pattern.is_exception]
         return any(_MAGIC.search(text) or text.startswith(f"{directory}/") for text in exceptions)
 
+    def may_match_below(self, directory: str) -> bool:
+        """Whether something below a directory may match; False saves looking."""
+        names = directory.split("/")
+        return self.matches(directory) or any(_leads_below(pattern.text, names) for pattern in self._patterns)
+
     def matches(self, path: str) -> bool:
         """Whether a path relative to the root, without a leading slash, is matched, by itself or by one above it."""
         return self._match(path)[0]
@@ -70,6 +75,16 @@ class IgnorePatterns:
         if directory not in self._directories:
             self._directories[directory] = self._match(directory)[1]
         return self._directories[directory]
+
+
+def _leads_below(text: str, names: Sequence[str]) -> bool:
+    """Whether a pattern has more pieces than a path, and those in common may match."""
+    pieces = text.split("/")
+    if "**" in text or "[" in text:  # which match slashes
+        return True
+    return len(pieces) > len(names) and all(
+        piece == name or _MAGIC.search(piece) for piece, name in zip(pieces, names, strict=False)
+    )
 
 
 def _parse(line: str, source: str) -> _Pattern | None:

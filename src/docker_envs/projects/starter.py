@@ -22,6 +22,8 @@ DEFAULT_BASE = "debian:bookworm-slim"
 
 _ENVIRONMENT_FILES = ("environment.yml", "environment.yaml", "pixi.lock", "conda-lock.yml", "pixi.toml")
 _PROGRAMS = ("app.py", "main.py", "__main__.py")
+#: Folders with Python files that no program needs.
+_NO_PROGRAMS = frozenset({"doc", "docs", "test", "tests"})
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*\Z")
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
 _REQUIREMENT = re.compile(
@@ -41,6 +43,7 @@ class Starter:
         files: Items of `files`.
         command: Of the container.
         workdir: Where it starts.
+        env: Its variables.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Starter:
     files: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
     workdir: str | None = None
+    env: dict[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -85,12 +89,13 @@ class Starter:
         if not self.command:
             return [*lines, "# config:", "#   cmd: [python, -m, app]"]
         workdir = [f"  workdir: {quoted(self.workdir)}"] if self.workdir else []
+        pairs = ", ".join(f"{name}: {quoted(value)}" for name, value in self.env.items())
         return [
             *lines,
             "config:",
             *workdir,
             f"  cmd: [{', '.join(map(quoted, self.command))}]",
-            "  # env: {LOG_LEVEL: info}",
+            f"  env: {{{pairs}}}" if self.env else "  # env: {LOG_LEVEL: info}",
             "  # ports: [8000]",
         ]
 
@@ -189,12 +194,23 @@ def _find_program(starter: Starter, folder: Path, pyproject: dict[str, Any]) -> 
         return
     program = next((name for name in _PROGRAMS if (folder / name).is_file()), None)
     if program is not None:
-        starter.used.append(program)
-        starter.files = [f"- {{from: {program}, to: /app/}}"]
-        starter.command, starter.workdir = ["python", program], "/app"
+        _run_python(starter, folder, [program])
         return
     package = next((path.parent.name for path in sorted(folder.glob("*/__main__.py"))), None)
     if package is not None:
-        starter.used.append(f"{package}/")
-        starter.files = [f"- {{from: {quoted(package)}, to: {quoted(f'/app/{package}')}}}"]
-        starter.command, starter.workdir = ["python", "-m", package], "/app"
+        _run_python(starter, folder, ["-m", package])
+
+
+def _run_python(starter: Starter, folder: Path, arguments: list[str]) -> None:
+    """Copy the Python files and packages of a folder, and nothing that may be a secret."""
+    kinds = ("__init__.py", "__main__.py")
+    packages = {path.parent.name for kind in kinds for path in folder.glob(f"*/{kind}")} - _NO_PROGRAMS
+    program = arguments[-1]
+    starter.used.append(f"{program}/" if program in packages else program)
+    starter.used += [f"{package}/" for package in sorted(packages - {program})]
+    include = ", ".join(quoted(name) for name in ("*.py", *sorted(packages)))
+    exclude = ', exclude: ["**/__pycache__"]' if packages else ""
+    starter.files = [f"- {{from: ., to: /app, include: [{include}]{exclude}}}"]
+    starter.command, starter.workdir = ["python", *arguments], "/app"
+    # Otherwise what is printed waits in a buffer that is lost when the container is stopped.
+    starter.env = {"PYTHONUNBUFFERED": "1"}

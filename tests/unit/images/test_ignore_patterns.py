@@ -60,3 +60,19 @@ def test_malformed(line: str, message: str) -> None:
 )
 def test_directories_in_which_there_may_be_exceptions(exception: str, expected: bool) -> None:
     assert IgnorePatterns(["a", exception], source="test").may_spare("a") == expected
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_matched_is_looked_for(case: str) -> None:
+    lines, matched, _ = CASES[case]
+    patterns = IgnorePatterns(lines, source="test")
+    for path in matched:
+        parents = ["/".join(path.split("/")[:depth]) for depth in range(1, path.count("/") + 1)]
+        assert [parent for parent in parents if not patterns.may_match_below(parent)] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "directory"), [("*.py", ".venv"), ("src/*.py", "lib"), ("src/*.py", "src/x"), ("a", "b")]
+)
+def test_where_nothing_is_looked_for(line: str, directory: str) -> None:
+    assert not IgnorePatterns([line], source="test").may_match_below(directory)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from docker_envs.builder.application.contents import HostFiles, ProjectWheel
+from docker_envs.builder.application.host_tree import iter_host_files
 from docker_envs.fields import parse_json
 from docker_envs.projects.model import EnvironmentFile, InlineEnvironment
 from docker_envs.projects.read_project import read_project
@@ -69,13 +70,26 @@ def test_the_file_of_the_environment(tmp_path: Path, files: dict[str, str], expe
     assert starter.used[0] == expected
 
 
-def test_a_program(tmp_path: Path) -> None:
-    _, image = start(tmp_path, {"app.py": "", "main.py": ""})
+def test_a_program_and_what_it_may_import(tmp_path: Path) -> None:
+    files = dict.fromkeys(["app.py", "main.py", "weather/__init__.py", "tests/__init__.py", "notebooks/a.ipynb"], "")
+    starter, image = start(tmp_path, files)
     (layer,) = image.files
     (content,) = layer.contents
     assert isinstance(content, HostFiles)
-    assert (content.source, content.path) == ("app.py", "/app/app.py")
+    assert (content.source, content.path, content.include) == (".", "/app", ("*.py", "weather"))
+    assert content.exclude == ("**/__pycache__",)
     assert (image.config.cmd, image.config.workdir) == (("python", "app.py"), "/app")
+    assert image.config.env == {"PYTHONUNBUFFERED": "1"}
+    assert starter.used == ["app.py", "weather/"]
+
+
+def test_secrets_stay_here(tmp_path: Path) -> None:
+    secrets = [".env", ".git/config", ".netrc", "id_rsa", "app.sqlite", ".venv/lib/x.py", "weather/__pycache__/x.pyc"]
+    _, image = start(tmp_path, dict.fromkeys(["app.py", "weather/__init__.py", *secrets], ""))
+    (content,) = image.files[0].contents
+    assert isinstance(content, HostFiles)
+    entries = iter_host_files(content, "app", owner=(0, 0), mtime=0)
+    assert [entry.path for entry in entries] == ["app", "app/app.py", "app/weather", "app/weather/__init__.py"]
 
 
 def test_a_package(tmp_path: Path) -> None:

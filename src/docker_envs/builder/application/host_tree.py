@@ -111,7 +111,7 @@ class _Selection:
                 return None
             self.held.add(entry.path)
         elif inside and self.files.include and not self.included.matches(inside):
-            if not is_directory:
+            if not (is_directory and self.included.may_match_below(inside)):
                 return None
             self.held.add(entry.path)
         return self._normalised(entry)
