@@ -21,7 +21,7 @@ from docker_envs.builder.deliver import Delivery
 from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
-from docker_envs.builder.recording import record_build
+from docker_envs.builder.recording import check_files, check_packages, record_build
 from docker_envs.builder.resolve import DOWNLOADS, read_packages, resolve
 from docker_envs.builder.verify_cached import choose_sample, verify_cached
 from docker_envs.environments.conda.linking.findings import Finding, FindingKind
@@ -204,6 +204,8 @@ def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, r
     budget = request.max_layers - len(base.layers) - others
     plan = _plan(request, packages, budget)
     _check_scripts(request, plan)
+    if _has_record(request):
+        check_packages(plan)
     for group in _unused_groups(request, plan):
         reporter.warning(f"no package is in the group `{group}`")
     _check_base(request, base, [package.metadata for package in packages], reporter)
@@ -351,7 +353,10 @@ def _open_files(request: BuildRequest, prepared: Prepared, stack: ExitStack) -> 
     )
     accounts = prepared.accounts.entries
     files = [("users and groups", application.arranged("users and groups", accounts))] if accounts else []
-    return files + [(layer.title, stack.enter_context(application.open_layer(layer))) for layer in request.files]
+    files += [(layer.title, stack.enter_context(application.open_layer(layer))) for layer in request.files]
+    for title, entries in files if _has_record(request) else ():
+        check_files(title, entries, prefix=application.prefix)
+    return files
 
 
 def _assemble(
@@ -374,7 +379,8 @@ def _assemble(
     labels: dict[str, str] = {}
     if _has_record(request):
         titles = [title for title, _ in others]
-        record = record_build(request, prepared.plan, [*layers, *(layer for _, layer in others)], titles)
+        made = [*layers, *(layer for _, layer in others)]
+        record = record_build(request, prepared.plan, activation.activation, made, titles)
         layer = maker.layer_of_entries(record_entries(record), title="record")
         labels = record_label(image, layer)
         image = _append(image, layer, created, "record of the environment")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: What engines search when an image does not say it.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_FIRST_VARIABLES = ("PATH", "CONDA_PREFIX")
 _ANNOTATION = "org.opencontainers.image."
 #: What an image says of its base, in annotations and labels.
 BASE_NAME, BASE_DIGEST = f"{_ANNOTATION}base.name", f"{_ANNOTATION}base.digest"
@@ -65,7 +66,10 @@ def configure(
         wrapper: A program that runs before the entrypoint, whichever that is, and executes it.
     """
     config = image.config.without_env(removed)
-    config = config.with_env({**env, **settings.env}) if env or settings.env else config
+    if variables := {**env, **settings.env}:
+        # By name: neither the order in a declaration nor whether an option sets them changes the image.
+        first = {name: value for name, value in variables.items() if name in _FIRST_VARIABLES}
+        config = config.with_env({**first, **dict(sorted(variables.items()))})
     changes = container_changes(config, settings)
     if wrapper is not None:
         entrypoint = settings.entrypoint if settings.entrypoint is not None else config.container.get("Entrypoint")

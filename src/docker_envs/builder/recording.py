@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from docker_envs.archive.entry import Kind
 from docker_envs.builder.base_system import required_glibc
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
+from docker_envs.errors import BuildError
+from docker_envs.paths import parent_paths
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
 from docker_envs.records.record import (
+    RECORD_PATH,
     Record,
     RecordedContainer,
     RecordedLayer,
@@ -18,19 +22,57 @@ from docker_envs.records.record import (
 from docker_envs.version import DIGEST_FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from docker_envs.archive.entry import Entry
     from docker_envs.builder.request import BuildRequest
+    from docker_envs.environments.conda.activating.activation import Activation
     from docker_envs.oci.layer import Layer
     from docker_envs.planner.plan import Plan, PlannedPackage
 
+#: What must be a directory, or the record itself; relative to the prefix.
+_PLACES = {RECORD_PATH, *parent_paths(RECORD_PATH)}
 
-def record_build(request: BuildRequest, plan: Plan, layers: Sequence[Layer], titles: Sequence[str]) -> Record:
+
+def check_packages(plan: Plan) -> None:
+    """Find out whether the record would hide something of a package.
+
+    Raises:
+        BuildError: A package has a file or link where the record goes, or where it needs a directory.
+    """
+    for link in (link for layer in plan.layers for link in layer.links):
+        files = (entry.path for entry in link.metadata.paths if entry.path_type != "directory")
+        _check(f"package `{link.metadata.name}`", (path for path in files if not link.is_omitted(path)))
+
+
+def check_files(title: str, entries: Iterable[Entry], *, prefix: str) -> None:
+    """Find out whether the record would hide something of a layer of files.
+
+    Raises:
+        BuildError: A file or link is where the record goes, or where it needs a directory.
+    """
+    above = f"{prefix[1:]}/"
+    files = (entry.path for entry in entries if entry.kind is not Kind.DIRECTORY and entry.path.startswith(above))
+    _check(title, (path.removeprefix(above) for path in files))
+
+
+def _check(what: str, paths: Iterable[str]) -> None:
+    if taken := _PLACES.intersection(paths):
+        raise BuildError(
+            f"{what} has `{min(taken)}`, but the record of the environment goes to `{RECORD_PATH}`",
+            hint="build without a record: `--no-record`",
+        )
+
+
+def record_build(
+    request: BuildRequest, plan: Plan, activation: Activation, layers: Sequence[Layer], titles: Sequence[str]
+) -> Record:
     """The record of an image's environment.
 
     Args:
         request: What was asked for.
         plan: What it was made from.
+        activation: What activates it.
         layers: The layers made, lowest first; those of the plan first.
         titles: What the others hold.
     """
@@ -45,7 +87,7 @@ def record_build(request: BuildRequest, plan: Plan, layers: Sequence[Layer], tit
         RecordedLayer(diff_id=str(layer.diff_id), title=title)
         for layer, title in zip(layers[count:], titles, strict=True)
     ]
-    declaration = request.declaration
+    variables, overriding = _variables(request, activation)
     return make_record(
         digest_format=DIGEST_FORMAT,
         platform=str(request.platform),
@@ -53,9 +95,9 @@ def record_build(request: BuildRequest, plan: Plan, layers: Sequence[Layer], tit
         packages=tuple(_package(each, names) for each in sorted(members, key=lambda each: each.metadata.name)),
         layers=(*of_packages, *others),
         settings=_settings(request, plan),
-        variables=dict(declaration.variables) if declaration is not None else {},
+        variables=variables,
         requires={"glibc": wanted[0]} if (wanted := required_glibc(each.metadata for each in members)) else {},
-        container=_container(request),
+        container=_container(request, overriding),
     )
 
 
@@ -91,14 +133,23 @@ def _settings(request: BuildRequest, plan: Plan) -> RecordedSettings:
     )
 
 
-def _container(request: BuildRequest) -> RecordedContainer:
+def _variables(request: BuildRequest, activation: Activation) -> tuple[dict[str, str], dict[str, str]]:
+    """What is set by declaration or option alike, and what only an option can, for activation has it otherwise."""
+    declared = request.declaration.variables if request.declaration is not None else {}
+    activated = {*activation.variables, *activation.removed}
+    asked = request.container.env
+    overriding = {name: value for name, value in asked.items() if name in activated}
+    return {**declared, **{name: value for name, value in asked.items() if name not in activated}}, overriding
+
+
+def _container(request: BuildRequest, env: dict[str, str]) -> RecordedContainer:
     settings = request.container
     return RecordedContainer(
         entrypoint=_optional(settings.entrypoint),
         cmd=_optional(settings.cmd),
         user=settings.user,
         workdir=settings.workdir,
-        env=dict(settings.env),
+        env=env,
         labels=dict(settings.labels),
         ports=tuple(settings.ports),
         volumes=tuple(settings.volumes),

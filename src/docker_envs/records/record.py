@@ -93,7 +93,11 @@ class RecordedSettings(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
 
 
 class RecordedContainer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What was asked for over the config of the base; None where nothing was."""
+    """What was asked for over the config of the base; None where nothing was.
+
+    Attributes:
+        env: What stands over the environment's activation; other variables are the environment's.
+    """
 
     entrypoint: tuple[str, ...] | None = None
     cmd: tuple[str, ...] | None = None
@@ -119,7 +123,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         packages: All packages, by kind and name.
         layers: All layers but the record's own, lowest first.
         settings: How they were made.
-        variables: Variables that the declaration sets.
+        variables: Variables that a declaration or option sets.
         requires: What the packages need of the base: `glibc` with its lowest version.
         container: What was asked for over the base's config.
     """

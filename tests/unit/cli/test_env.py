@@ -13,6 +13,7 @@ from docker_envs.projects.model import InlineEnvironment
 from docker_envs.projects.read_project import read_project
 from docker_envs.transports.files.layout_writing import write_layout
 from tests.images import make_image, named
+from tests.packages.build import PackageSpec, text, write_channel
 from tests.recorded import package, record, recorded_image
 from tests.simulators.channel import ChannelSimulator
 from tests.unit.cli.runner import Run, runner
@@ -46,6 +47,24 @@ def built(run: Run, channel: Path, tmp_path: Path) -> Iterator[Built]:
         specs = ("-c", simulator.channel, "hello-sh", "purelib", "greeting=1.1")
         digest = build(run, place, *specs)
         yield Built(f"oci:{place}", digest, simulator.channel)
+
+
+@pytest.mark.parametrize("kind", ["environment.yml", "docker-env.yaml"])
+def test_round_trip_of_variables(run: Run, tmp_path: Path, kind: str) -> None:
+    """Set by a declaration in any order or by options, also over what activates the environment."""
+    scripts = {"etc/conda/activate.d/tool.sh": text("export HOME_OF_TOOL=/tool OTHER=1\n")}
+    simulator = ChannelSimulator(write_channel(tmp_path / "channel", [PackageSpec("tool", files=scripts)]))
+    declared, again = tmp_path / "environment.yml", tmp_path / "again" / kind
+    with simulator.running():
+        content = {"channels": [simulator.channel], "dependencies": ["tool"], "variables": {"Z": "1.10", "M": "yes"}}
+        declared.write_text(json.dumps(content))
+        asked = ("-e", "N=a: $Z ${M} #'", "-e", "B=", "-e", "HOME_OF_TOOL=/mine")
+        digest = build(run, tmp_path / "built", "-f", declared, *asked)
+        again.parent.mkdir()
+        run("env", f"oci:{tmp_path}/built", "--format", kind, "-o", again)
+        # Conda's format cannot say what stands over activation.
+        rest = ("-e", "HOME_OF_TOOL=/mine") if kind == "environment.yml" else ()
+        assert build(run, tmp_path / "rebuilt", "-f", again, *rest) == digest
 
 
 def build(run: Run, place: Path, *arguments: str | Path) -> str:
