@@ -36,6 +36,7 @@ LAYERS = {
 #: One package of the fixture channel whose archive is bzip2, which has only one encoder.
 PACKAGE_LAYER = "sha256:950e590ff37573d61bb7efca97ca709ba5664446ec49a72564c92deb1cf7af1d"
 PACKAGE_DIFF_ID = "sha256:601fddc3841f0ad1781fa04af67f499935862732955e26749a0ec9868b995db1"
+PACKAGE_KEY = "sha256:0cb32df6192e7d9c215ef69c32e522482a904669e43624e90736c36872b10370"
 RECORD_LAYER = "sha256:9b0f478288ca785e4297e327f50da5ad0b901ba108a0f7c954d5d4175140aafe"
 IMAGE = "sha256:435252e74fa3881f19e72d08fe5897b540b9a3d95530cafdb0d6ac9a9aa29c1b"
 
@@ -89,11 +90,10 @@ def test_an_image_of_a_package(channel: Path, tmp_path: Path) -> None:
     # A channel's name, the end of its path, is in the records of its packages.
     named = tmp_path / "golden"
     named.symlink_to(channel)
-    built = docker_envs(
-        *("build", "--base", "scratch", "--platform", "linux/amd64", "-c", named.as_uri(), "legacy", "--json"),
-        *("-o", tmp_path / "image.tar"),
-        cache=tmp_path / "cache",
-    ).document
+    wanted = ("--base", "scratch", "--platform", "linux/amd64", "-c", named.as_uri(), "legacy", "--json")
+    (planned,) = docker_envs("plan", *wanted, cache=tmp_path / "cache").document["layers"]
+    assert planned["key"] == PACKAGE_KEY
+    built = docker_envs("build", *wanted, "-o", tmp_path / "image.tar", cache=tmp_path / "cache").document
     layer, record = built["layers"]
     assert layer["diff_id"] == PACKAGE_DIFF_ID
     assert layer["digest"] == PACKAGE_LAYER

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from docker_envs.environments.conda.linking.link_plan import LinkPlan
-    from docker_envs.planner.plan import Plan, PlannedPackage
+    from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment
 
 #: Where the entrypoint is, relative to the prefix.
 ENTRYPOINT = "etc/conda/docker-envs-entrypoint.sh"
@@ -50,12 +49,17 @@ class PlannedActivation:
 
 
 def plan_activation(
-    plan: Plan, archives: Mapping[str, Path], *, prefix: str, env: Mapping[str, str], mode: ActivationMode
+    environment: CondaEnvironment,
+    archives: Mapping[str, Path],
+    *,
+    prefix: str,
+    env: Mapping[str, str],
+    mode: ActivationMode,
 ) -> PlannedActivation:
     """Evaluate what activates an environment.
 
     Args:
-        plan: The environment.
+        environment: The environment.
         archives: Host path of each package's archive, by its sha256; for packages whose activation files are not known.
         prefix: Absolute path of the environment.
         env: Variables before, with `CONDA_PREFIX`, and the environment's `bin` in `PATH`.
@@ -67,24 +71,20 @@ def plan_activation(
     nothing = Activation({}, (), {}, ())
     if mode is ActivationMode.NONE:
         return PlannedActivation(nothing, b"")
-    files = list(_activation_files(plan, archives))
-    scripts = [file for file in files if file.is_script]
+    files = list(_activation_files(environment, archives))
+    scripts = sorted((file for file in files if file.is_script), key=lambda file: file.path)
     # What is no script can only be known here.
     known = files if mode is ActivationMode.ENV else [file for file in files if file not in scripts]
-    activation = evaluate_activation(known, prefix=prefix, env=env, lookup=prefix_lookup(prefix, _paths(plan)))
+    activation = evaluate_activation(known, prefix=prefix, env=env, lookup=prefix_lookup(prefix, _paths(environment)))
     if mode is ActivationMode.ENTRYPOINT:
         left = [Unresolved(file.package, file.path, 1, "as asked for") for file in scripts]
         activation = replace(activation, unresolved=(*activation.unresolved, *left))
     return PlannedActivation(activation, entrypoint_script(activation, files, prefix=prefix))
 
 
-def _links(plan: Plan) -> Iterator[tuple[LinkPlan, PlannedPackage]]:
-    for layer in plan.layers:
-        yield from zip(layer.links, layer.packages, strict=True)
-
-
-def _activation_files(plan: Plan, archives: Mapping[str, Path]) -> Iterator[ActivationFile]:
-    for link, package in _links(plan):
+def _activation_files(environment: CondaEnvironment, archives: Mapping[str, Path]) -> Iterator[ActivationFile]:
+    for package in environment.packages:
+        link, files = package.link, package.read.activation_files
         entries = {
             entry.path: entry
             for entry in link.metadata.paths
@@ -94,7 +94,6 @@ def _activation_files(plan: Plan, archives: Mapping[str, Path]) -> Iterator[Acti
         }
         if not entries:
             continue
-        files = package.activation_files
         if files is None:
             files = read_activation_files(PackageArchive(archives[package.sha256]), link.metadata)
         for file in files:
@@ -103,10 +102,10 @@ def _activation_files(plan: Plan, archives: Mapping[str, Path]) -> Iterator[Acti
                 yield ActivationFile(link.metadata.name, link.target(entry), content)
 
 
-def _paths(plan: Plan) -> dict[str, PathKind | None]:
+def _paths(environment: CondaEnvironment) -> dict[str, PathKind | None]:
     """What is in the prefix; what a symbolic link leads to is not followed."""
     paths: dict[str, PathKind | None] = {}
-    for link, _ in _links(plan):
+    for link in (package.link for package in environment.packages):
         for entry in link.metadata.paths:
             target = link.target(entry)
             if not link.is_omitted(target) and entry.path_type != "directory":

@@ -9,28 +9,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from docker_envs.archive.entry import DIRECTORY_MTIME, Entry
-from docker_envs.builder.activate import ENTRYPOINT, PlannedActivation, plan_activation
-from docker_envs.builder.application.layer import Application, owners_of
-from docker_envs.builder.application.planned_accounts import PlannedAccounts, plan_accounts
-from docker_envs.builder.base_system import check_library, find_library, required_glibc
+from docker_envs.builder.activate import ENTRYPOINT, PlannedActivation
+from docker_envs.builder.application.layer import Application
 from docker_envs.builder.cache import CacheDirectory, open_cache
 from docker_envs.builder.cached_layers import CachedLayers, Makers
-from docker_envs.builder.configure import add_layers, annotate, configure, environment_variables, timestamp_text
+from docker_envs.builder.configure import add_layers, annotate, configure, timestamp_text
 from docker_envs.builder.deliver import Delivery
 from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
-from docker_envs.builder.recording import check_files, check_packages, record_build
-from docker_envs.builder.resolve import DOWNLOADS, read_packages, resolve
+from docker_envs.builder.prepare import Prepared, has_record, home_of, prepare
+from docker_envs.builder.recording import check_files, record_build
+from docker_envs.builder.resolve import DOWNLOADS
 from docker_envs.builder.verify_cached import choose_sample, verify_cached
-from docker_envs.environments.conda.linking.findings import Finding, FindingKind
-from docker_envs.errors import BuildError
-from docker_envs.images.location import Transport
+from docker_envs.environments.findings import Finding, FindingKind
 from docker_envs.images.transports import Transports
 from docker_envs.oci.edit import append_layer
-from docker_envs.oci.image import Image, NamedImage, scratch
-from docker_envs.planner.plan import Plan, make_plan
+from docker_envs.oci.image import Image, NamedImage
 from docker_envs.records.record import record_entries, record_label
 from docker_envs.report import SILENT, Reporter
 
@@ -38,13 +33,10 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
-    from docker_envs.builder.fetching import Archives
-    from docker_envs.builder.remote_caches import RemoteCaches
+    from docker_envs.archive.entry import Entry
     from docker_envs.builder.request import BuildRequest
-    from docker_envs.environments.conda.metadata import PackageMetadata
     from docker_envs.oci.layer import Layer
-    from docker_envs.oci.reference import Reference
-    from docker_envs.planner.plan import PlannedLayer, PlannedPackage
+    from docker_envs.planner.plan import Plan, PlannedLayer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,29 +46,6 @@ _UPLOADS = 4
 #: A layer is uploaded while it is made if its packages have so many bytes, and so large a share of all. With many
 #: layers, those that are ready are uploaded meanwhile anyway.
 _STREAMED, _STREAMED_SHARE = 4 << 20, 1 / 4
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """All that is known before a layer is made.
-
-    Attributes:
-        base: The base image, of which only manifest and config were read.
-        plan: What will be made.
-        archives: Host path of each package's archive, by its sha256.
-        env: Variables that make the environment known, before its scripts.
-        activation: How the environment is activated.
-        caches: Remote caches that may have layers.
-        accounts: Users and groups.
-    """
-
-    base: Image
-    plan: Plan
-    archives: Archives
-    env: dict[str, str]
-    activation: PlannedActivation
-    caches: RemoteCaches
-    accounts: PlannedAccounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +133,7 @@ def _build_all(
     requests: Sequence[BuildRequest], cache: CacheDirectory, delivery: Delivery, reporter: Reporter
 ) -> tuple[NamedImage, tuple[BuildResult, ...]]:
     # What cannot be built for one platform is known before anything is made or sent for another.
-    prepared = [_timed(_prepare, request, cache, delivery, reporter) for request in requests]
+    prepared = [_timed(prepare, request, cache, delivery, reporter) for request in requests]
     results = []
     for request, (each, before) in zip(requests, prepared, strict=True):
         (image, findings), seconds = _timed(_make, request, each, cache, delivery, reporter)
@@ -187,101 +156,7 @@ def plan_only(request: BuildRequest, *, reporter: Reporter = SILENT) -> Prepared
     """
     delivery = _delivery(request, reporter)
     with open_cache(request.cache, read_only=request.cache_read_only, reporter=reporter) as cache:
-        return _prepare(request, cache, delivery, reporter)
-
-
-def _prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, reporter: Reporter) -> Prepared:
-    options = request.link_options
-    base = scratch(request.platform) if request.base is None else delivery.base(request.base, request.platform, cache)
-    lock = resolve(request, cache.repodata, reporter)
-    packages, archives = read_packages(
-        lock, cache=cache, caches=delivery.caches, open_url=delivery.open_url, reporter=reporter
-    )
-    mtime = DIRECTORY_MTIME if request.epoch is None else request.epoch
-    owners = owners_of(request.files)
-    accounts = plan_accounts(base, request.users, request.groups, owners=owners, mtime=mtime, reporter=reporter)
-    others = len(request.files) + bool(accounts.entries) + _has_record(request)
-    budget = request.max_layers - len(base.layers) - others
-    plan = _plan(request, packages, budget)
-    _check_scripts(request, plan)
-    if _has_record(request):
-        check_packages(plan)
-    for group in _unused_groups(request, plan):
-        reporter.warning(f"no package is in the group `{group}`")
-    _check_base(request, base, [package.metadata for package in packages], reporter)
-    env = _variables(request, base)
-    before = {**base.config.env, **env}
-    activation = plan_activation(plan, archives, prefix=options.prefix, env=before, mode=request.activation)
-    for left in activation.activation.unresolved:
-        reporter.message(f"note: `{left.path}` of `{left.package}` is left to an entrypoint: {left.reason}")
-    if activation.entrypoint and request.base is None:
-        reporter.warning("the entrypoint needs `/bin/sh`, which `scratch` does not have")
-    if activation.entrypoint and len(plan.layers) == budget:
-        # The entrypoint is a layer as well; what activates the environment does not depend on how packages are grouped.
-        plan = _plan(request, packages, budget - 1)
-    return Prepared(base, plan, archives, env, activation, delivery.caches, accounts)
-
-
-def _has_record(request: BuildRequest) -> bool:
-    return request.record and request.declaration is not None
-
-
-def _variables(request: BuildRequest, base: Image) -> dict[str, str]:
-    if request.declaration is None:
-        return {}
-    variables = request.declaration.variables
-    return environment_variables(base.config.env, prefix=request.link_options.prefix, variables=variables)
-
-
-def _plan(request: BuildRequest, packages: Sequence[PlannedPackage], budget: int) -> Plan:
-    return make_plan(
-        packages,
-        options=request.link_options,
-        budget=budget,
-        compression=request.compression,
-        grouping=request.grouping,
-    )
-
-
-def _unused_groups(request: BuildRequest, plan: Plan) -> list[str]:
-    used = {layer.group.group for layer in plan.layers}
-    return [group.name for group in request.grouping.groups if group.name not in used]
-
-
-def _check_scripts(request: BuildRequest, plan: Plan) -> None:
-    if request.strict and plan.unhandled_scripts:
-        scripts = ", ".join(f"`{script.path}` of `{script.package}`" for script in plan.unhandled_scripts)
-        raise BuildError(
-            f"scripts that an installer would run are not run here: {scripts}", hint="build without `--strict`"
-        )
-
-
-def _check_base(request: BuildRequest, base: Image, packages: Sequence[PackageMetadata], reporter: Reporter) -> None:
-    wanted = required_glibc(packages)
-    if wanted is None or request.force:
-        return
-    if request.base is None:
-        reporter.warning(f"`scratch` has no C library, but `{wanted[1]}` and others need glibc to run")
-        return
-    destinations = request.destinations
-    home = _home(request)
-    reads_layers = bool(
-        home is None
-        or destinations.archive
-        or destinations.layout
-        or destinations.load
-        or any(target.registry != home.registry for target in destinations.push)
-    )
-    found = find_library(base, wanted, reads_layers=reads_layers)
-    if found is not None:
-        check_library(found, wanted, base=str(request.base))
-
-
-def _home(request: BuildRequest) -> Reference | None:
-    """The name of a base in its registry; None of one from elsewhere."""
-    if request.base is None or request.base.transport is not Transport.REGISTRY:
-        return None
-    return request.base.reference
+        return prepare(request, cache, delivery, reporter)
 
 
 def _make(
@@ -311,7 +186,7 @@ def _make(
         uploads = _UPLOADS if missing and (request.destinations.push or delivery.caches.are_written) else 0
         layers = _make_layers(prepared.plan, sources, delivery, uploads=uploads)
         found = [each for planned in prepared.plan.layers for each in sources.findings(planned)]
-        findings = sorted({*prepared.plan.findings, *found})
+        findings = sorted({*prepared.plan.environment.findings, *found})
         image = _assemble(request, prepared, layers, files, makers.during)
     for finding in findings:
         if finding.kind is not FindingKind.LINK_SCRIPT or finding.path in _attention(prepared.plan):
@@ -320,7 +195,7 @@ def _make(
 
 
 def _attention(plan: Plan) -> set[str]:
-    return {script.path for script in plan.unhandled_scripts}
+    return {script.path for script in plan.environment.conda.unhandled_scripts}
 
 
 def _make_layers(plan: Plan, sources: CachedLayers, delivery: Delivery, *, uploads: int) -> list[Layer]:
@@ -346,7 +221,7 @@ def _open_files(request: BuildRequest, prepared: Prepared, stack: ExitStack) -> 
     application = Application(
         prefix=request.link_options.prefix,
         platform=request.platform,
-        python=prepared.plan.python,
+        python=prepared.plan.environment.conda.python,
         accounts=prepared.accounts,
         epoch=request.epoch,
         has_base=request.base is not None,
@@ -354,7 +229,7 @@ def _open_files(request: BuildRequest, prepared: Prepared, stack: ExitStack) -> 
     accounts = prepared.accounts.entries
     files = [("users and groups", application.arranged("users and groups", accounts))] if accounts else []
     files += [(layer.title, stack.enter_context(application.open_layer(layer))) for layer in request.files]
-    for title, entries in files if _has_record(request) else ():
+    for title, entries in files if has_record(request) else ():
         check_files(title, entries, prefix=application.prefix)
     return files
 
@@ -367,7 +242,7 @@ def _assemble(
     maker: LayerMaker,
 ) -> Image:
     activation = prepared.activation
-    created = timestamp_text(prepared.plan.timestamp if request.epoch is None else request.epoch)
+    created = timestamp_text(prepared.plan.environment.timestamp if request.epoch is None else request.epoch)
     image = add_layers(prepared.base, prepared.plan, layers, created=created)
     prefix = request.link_options.prefix
     others = [(title, maker.layer_of_entries(found, title=title)) for title, found in files]
@@ -377,7 +252,7 @@ def _assemble(
     for title, layer in others:
         image = _append(image, layer, created, title)
     labels: dict[str, str] = {}
-    if _has_record(request):
+    if has_record(request):
         titles = [title for title, _ in others]
         made = [*layers, *(layer for _, layer in others)]
         record = record_build(request, prepared.plan, activation.activation, made, titles)
@@ -391,7 +266,7 @@ def _assemble(
         removed=activation.activation.removed,
         wrapper=f"{prefix}/{ENTRYPOINT}" if entries else None,
     )
-    return annotate(image, labels, base=_home(request), base_image=prepared.base, created=created)
+    return annotate(image, labels, base=home_of(request), base_image=prepared.base, created=created)
 
 
 def _append(image: Image, layer: Layer, created: str, what: str) -> Image:

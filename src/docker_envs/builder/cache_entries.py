@@ -18,8 +18,8 @@ from docker_envs.archive.layer_writer import LayerFacts
 from docker_envs.builder.layers import LAYER_MEDIA_TYPES
 from docker_envs.builder.metadata_store import METADATA_FORMAT, KeptMetadata
 from docker_envs.digest import Digest
-from docker_envs.environments.conda.linking.findings import Finding
 from docker_envs.environments.conda.metadata import check_metadata
+from docker_envs.environments.findings import Finding
 from docker_envs.errors import FormatError, InvalidInputError
 from docker_envs.fields import Fields, canonical_json
 from docker_envs.oci.artifact_manifest import embedded_blob, make_artifact, read_blob

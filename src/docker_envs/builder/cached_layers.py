@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from docker_envs.builder.layers import LayerMaker, Tee
     from docker_envs.builder.remote_caches import RemoteCaches
     from docker_envs.digest import Digest
-    from docker_envs.environments.conda.linking.findings import Finding
+    from docker_envs.environments.findings import Finding
     from docker_envs.planner.plan import PlannedLayer
     from docker_envs.report import Reporter, Task
     from docker_envs.streams import ByteSource

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from docker_envs.builder.cache import CacheDirectory
-    from docker_envs.environments.conda.package import CondaPackage
+    from docker_envs.environments.base import LockedPackage
     from docker_envs.report import Reporter
     from docker_envs.streams import ByteSource
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class FetchedPackage:
     """A package whose archive is here; `sha256` and `size` (in bytes) are those of the archive, verified."""
 
-    package: CondaPackage
+    package: LockedPackage
     host_path: Path
     sha256: str
     size: int
@@ -51,7 +51,7 @@ class PackageFetcher:
         self._open_url = open_url
         self._reporter = reporter
 
-    def fetch(self, package: CondaPackage, cancelled: threading.Event) -> FetchedPackage:
+    def fetch(self, package: LockedPackage, cancelled: threading.Event) -> FetchedPackage:
         """The archive of one package.
 
         Args:
@@ -75,7 +75,7 @@ class PackageFetcher:
             found = None if checksum.startswith("url-") else self._find(package, path, cancelled)
             return found or self._download(package, path, cancelled)
 
-    def _find(self, package: CondaPackage, path: Path, cancelled: threading.Event) -> FetchedPackage | None:
+    def _find(self, package: LockedPackage, path: Path, cancelled: threading.Event) -> FetchedPackage | None:
         found = path if mark_used(self._cache.packages, path) else None
         if found is None and self._cache.below is not None:
             below = self._cache.below.packages / path.relative_to(self._cache.packages)
@@ -86,7 +86,7 @@ class PackageFetcher:
             self._reporter.warning(f"the cache is damaged, so this is fetched again: {error}")
             return None
 
-    def _verify(self, package: CondaPackage, path: Path, cancelled: threading.Event) -> FetchedPackage:
+    def _verify(self, package: LockedPackage, path: Path, cancelled: threading.Event) -> FetchedPackage:
         if not path.is_file():
             raise NotFoundError(f"package `{package.display_name}` is not at `{path}`")
         check = _Check(package)
@@ -95,7 +95,7 @@ class PackageFetcher:
                 check.update(chunk)
         return check.finish(path)
 
-    def _download(self, package: CondaPackage, path: Path, cancelled: threading.Event) -> FetchedPackage:
+    def _download(self, package: LockedPackage, path: Path, cancelled: threading.Event) -> FetchedPackage:
         task = self._reporter.start("download", package.display_name, package.size)
         with self._open_url(package.url) as stream, atomic_file(path, incoming=self._cache.incoming_packages) as file:
             check = _Check(package)
@@ -116,7 +116,7 @@ class Archives(Mapping[str, Path]):
         waiting: Packages by their sha256.
     """
 
-    def __init__(self, fetcher: PackageFetcher, waiting: Mapping[str, CondaPackage]) -> None:
+    def __init__(self, fetcher: PackageFetcher, waiting: Mapping[str, LockedPackage]) -> None:
         self._fetcher = fetcher
         self._waiting = waiting
         self._fetched: dict[str, Path] = {}
@@ -150,7 +150,7 @@ class Archives(Mapping[str, Path]):
 class _Check:
     """Compares an archive with its record while it passes."""
 
-    def __init__(self, package: CondaPackage) -> None:
+    def __init__(self, package: LockedPackage) -> None:
         self._package = package
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False) if package.md5 and not package.sha256 else None

@@ -13,7 +13,7 @@ import msgspec
 from docker_envs.archive.layer_writer import LayerFacts
 from docker_envs.builder.cache import exclusive, mark_used
 from docker_envs.digest import Digest
-from docker_envs.environments.conda.linking.findings import Finding
+from docker_envs.environments.findings import Finding
 from docker_envs.errors import InvalidInputError
 from docker_envs.fields import canonical_json
 from docker_envs.transports.blobs import BlobStore, atomic_file

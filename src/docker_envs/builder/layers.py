@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from docker_envs.archive.compression import Compression, CompressionSetting
 from docker_envs.archive.layer_writer import write_layer
 from docker_envs.builder.parallel import checked, cores
-from docker_envs.environments.conda.linking.link import iter_linked_entries
-from docker_envs.environments.conda.package_archive import PackageArchive
 from docker_envs.oci import media_types
 from docker_envs.oci.descriptor import Descriptor
 from docker_envs.oci.layer import Layer, file_layer
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from docker_envs.archive.entry import Entry
     from docker_envs.archive.layer_writer import LayerFacts
     from docker_envs.builder.layer_store import LayerStore
-    from docker_envs.environments.conda.linking.findings import Finding
+    from docker_envs.environments.findings import Finding
     from docker_envs.planner.plan import PlannedLayer
     from docker_envs.report import Reporter, Task
     from docker_envs.streams import ByteSink
@@ -124,12 +122,11 @@ class LayerMaker:
 
     def _entries(self, planned: PlannedLayer, task: Task, findings: list[Finding]) -> Iterator[Entry]:
         shared: set[str] = set()
-        for link, package in zip(planned.links, planned.packages, strict=True):
-            archive = PackageArchive(self._archives[package.sha256])
-            for entry in iter_linked_entries(link, archive, sha256=package.sha256, findings=findings):
-                if entry.path.endswith("/conda-meta/history"):
-                    # The one file that every package brings, always the same.
-                    if shared:
+        for package in planned.packages:
+            common = package.shared_paths
+            for entry in package.iter_entries(self._archives[package.sha256], findings):
+                if entry.path in common:
+                    if entry.path in shared:
                         continue
                     shared.add(entry.path)
                 yield entry

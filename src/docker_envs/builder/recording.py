@@ -15,7 +15,6 @@ from docker_envs.records.record import (
     Record,
     RecordedContainer,
     RecordedLayer,
-    RecordedPackage,
     RecordedSettings,
     make_record,
 )
@@ -27,22 +26,22 @@ if TYPE_CHECKING:
     from docker_envs.archive.entry import Entry
     from docker_envs.builder.request import BuildRequest
     from docker_envs.environments.conda.activating.activation import Activation
+    from docker_envs.environments.planned import PlannedPackage
     from docker_envs.oci.layer import Layer
-    from docker_envs.planner.plan import Plan, PlannedPackage
+    from docker_envs.planner.plan import Plan
 
 #: What must be a directory, or the record itself; relative to the prefix.
 _PLACES = {RECORD_PATH, *parent_paths(RECORD_PATH)}
 
 
-def check_packages(plan: Plan) -> None:
+def check_packages(packages: Iterable[PlannedPackage], *, prefix: str) -> None:
     """Find out whether the record would hide something of a package.
 
     Raises:
         BuildError: A package has a file or link where the record goes, or where it needs a directory.
     """
-    for link in (link for layer in plan.layers for link in layer.links):
-        files = (entry.path for entry in link.metadata.paths if entry.path_type != "directory")
-        _check(f"package `{link.metadata.name}`", (path for path in files if not link.is_omitted(path)))
+    for package in packages:
+        _check(f"package `{package.name}`", package.files(), prefix)
 
 
 def check_files(title: str, entries: Iterable[Entry], *, prefix: str) -> None:
@@ -51,13 +50,12 @@ def check_files(title: str, entries: Iterable[Entry], *, prefix: str) -> None:
     Raises:
         BuildError: A file or link is where the record goes, or where it needs a directory.
     """
+    _check(title, (entry.path for entry in entries if entry.kind is not Kind.DIRECTORY), prefix)
+
+
+def _check(what: str, files: Iterable[str], prefix: str) -> None:
     above = f"{prefix[1:]}/"
-    files = (entry.path for entry in entries if entry.kind is not Kind.DIRECTORY and entry.path.startswith(above))
-    _check(title, (path.removeprefix(above) for path in files))
-
-
-def _check(what: str, paths: Iterable[str]) -> None:
-    if taken := _PLACES.intersection(paths):
+    if taken := _PLACES.intersection(path.removeprefix(above) for path in files if path.startswith(above)):
         raise BuildError(
             f"{what} has `{min(taken)}`, but the record of the environment goes to `{RECORD_PATH}`",
             hint="build without a record: `--no-record`",
@@ -77,10 +75,11 @@ def record_build(
         titles: What the others hold.
     """
     count = len(plan.layers)
-    members = [planned for layer in plan.layers for planned in layer.packages]
-    names = {planned.metadata.name for planned in members}
+    environment = plan.environment
+    names = {package.qualified_name for package in environment.packages}
+    members = sorted(environment.packages, key=lambda package: (package.kind, package.name))
     of_packages = [
-        RecordedLayer(diff_id=str(layer.diff_id), packages=tuple(each.metadata.name for each in planned.packages))
+        RecordedLayer(diff_id=str(layer.diff_id), packages=tuple(each.qualified_name for each in planned.packages))
         for planned, layer in zip(plan.layers, layers[:count], strict=True)
     ]
     others = [
@@ -92,35 +91,18 @@ def record_build(
         digest_format=DIGEST_FORMAT,
         platform=str(request.platform),
         prefix=request.link_options.prefix,
-        packages=tuple(_package(each, names) for each in sorted(members, key=lambda each: each.metadata.name)),
+        packages=tuple(each.recorded(names) for each in members),
         layers=(*of_packages, *others),
         settings=_settings(request, plan),
         variables=variables,
-        requires={"glibc": wanted[0]} if (wanted := required_glibc(each.metadata for each in members)) else {},
+        requires={"glibc": wanted[0]} if (wanted := required_glibc(environment.conda.metadata)) else {},
         container=_container(request, overriding),
-    )
-
-
-def _package(planned: PlannedPackage, names: set[str]) -> RecordedPackage:
-    package, metadata = planned.package, planned.metadata
-    return RecordedPackage(
-        kind="conda",
-        name=metadata.name,
-        version=metadata.version,
-        build=metadata.build,
-        subdir=package.subdir,
-        url=package.public_url,
-        sha256=planned.sha256,
-        size=planned.size,
-        license=str(metadata.index.get("license") or ""),
-        depends=tuple(sorted(names.intersection(metadata.needs))),
     )
 
 
 def _settings(request: BuildRequest, plan: Plan) -> RecordedSettings:
     grouping = request.grouping
-    compiled = any(link.interpreter for layer in plan.layers for link in layer.links)
-    compiling = CompilePolicy.ALWAYS if compiled else CompilePolicy.NEVER
+    compiling = CompilePolicy.ALWAYS if plan.environment.conda.is_compiled else CompilePolicy.NEVER
     return RecordedSettings(
         filters=tuple(sorted(each.value for each in request.filters)),
         compile=compiling.value,

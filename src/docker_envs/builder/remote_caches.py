@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from docker_envs.builder.cache_entries import metadata_tag
-from docker_envs.builder.metadata_store import KeptMetadata, read_kept
+from docker_envs.builder.metadata_store import read_kept
 from docker_envs.builder.parallel import map_parallel
 from docker_envs.builder.remote_cache import RemoteCache
 from docker_envs.errors import VerificationError
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
     from docker_envs.archive.compression import Compression
     from docker_envs.builder.cache_entries import KnownLayer
+    from docker_envs.builder.metadata_store import KeptMetadata
     from docker_envs.digest import Digest
     from docker_envs.environments.conda.package import CondaPackage
+    from docker_envs.environments.planned import PlannedPackage
     from docker_envs.images.transports import Transports
     from docker_envs.oci.blob import Blob
     from docker_envs.oci.reference import Reference
-    from docker_envs.planner.plan import PlannedLayer, PlannedPackage
+    from docker_envs.planner.plan import PlannedLayer
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -66,7 +68,9 @@ class RemoteCaches:
         self._sources = [caches[each] for each in dict.fromkeys(use.sources)]
         self._targets = [caches[each] for each in dict.fromkeys(use.targets)]
         self._beside = tuple(beside)
-        # Packages by their sha256 whose metadata nobody has compared with the archive, and where they are from.
+        # Metadata by the sha256 of packages: all that are written with layers, and of those that nobody has compared
+        # with the archive where they are from.
+        self._metadata: dict[str, KeptMetadata] = {}
         self._unproven: dict[str, RemoteCache] = {}
         self._postponed: list[tuple[PlannedLayer, KnownLayer]] = []
 
@@ -101,11 +105,15 @@ class RemoteCaches:
                     self._unproven[package.sha256] = cache
         return found
 
+    def remember(self, sha256: str, kept: KeptMetadata) -> None:
+        """Have the metadata of a package written with its layer; those that are here already stay."""
+        self._metadata.setdefault(sha256, kept)
+
     def prove_metadata(self, package: PlannedPackage, archives: Mapping[str, Path]) -> None:
         """Compare the metadata that a cache gave with those in the archive, before a layer is made with them.
 
         Args:
-            package: The package.
+            package: The package; of most nothing is to be proven.
             archives: Host path of each package's archive, by sha256; asked only when there is something to compare.
 
         Raises:
@@ -114,11 +122,9 @@ class RemoteCaches:
         cache = self._unproven.get(package.sha256)
         if cache is None:
             return
-        kept = read_kept(archives[package.sha256], package.size)
-        planned = KeptMetadata(package.size, package.metadata, package.activation_files)
-        if kept != planned:
+        if read_kept(archives[package.sha256], package.size) != self._metadata[package.sha256]:
             raise VerificationError(
-                f"the cache `{cache.name}` has other metadata of `{package.package.display_name}` than the package",
+                f"the cache `{cache.name}` has other metadata of `{package.display_name}` than the package",
                 hint=f"find out who wrote `{metadata_tag(package.sha256)}` there, and build without this cache",
             )
         self._unproven.pop(package.sha256, None)
@@ -128,8 +134,9 @@ class RemoteCaches:
         for cache in self._targets:
             if not cache.lacks_layer(planned.key):
                 continue
-            put = partial(_put_metadata, cache, cancelled)
-            _at_once(put, planned.packages, workers=_WRITES)
+            known = [package.sha256 for package in planned.packages if package.sha256 in self._metadata]
+            put = partial(self._put_metadata, cache, cancelled)
+            _at_once(put, known, workers=_WRITES)
             cache.put_layer(planned.key, replace(layer, blob=self._near(layer, cache)), cancelled)
 
     def postpone(self, planned: PlannedLayer, layer: KnownLayer, _: threading.Event) -> None:
@@ -141,6 +148,9 @@ class RemoteCaches:
         postponed, self._postponed = self._postponed, []
         run_parallel([partial(self.keep, *each) for each in postponed], workers=_WRITES)
 
+    def _put_metadata(self, cache: RemoteCache, cancelled: threading.Event, sha256: str) -> None:
+        cache.put_metadata(sha256, self._metadata[sha256], cancelled)
+
     def _near(self, layer: KnownLayer, cache: RemoteCache) -> Blob:
         """The blob with an origin in the cache's registry, when there is one to mount it from."""
         registry = cache.reference.registry
@@ -148,11 +158,6 @@ class RemoteCaches:
             return layer.blob
         origin = next((each for each in self._beside if each.registry == registry), layer.blob.origin)
         return replace(layer.blob, origin=origin)
-
-
-def _put_metadata(cache: RemoteCache, cancelled: threading.Event, package: PlannedPackage) -> None:
-    kept = KeptMetadata(package.size, package.metadata, package.activation_files)
-    cache.put_metadata(package.sha256, kept, cancelled)
 
 
 def _at_once(ask: Callable[[Item], Result], items: Sequence[Item], *, workers: int = _LOOKUPS) -> list[Result]:

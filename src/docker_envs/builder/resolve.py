@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from docker_envs.builder.fetching import Archives, PackageFetcher
 from docker_envs.builder.metadata_store import KeptMetadata, MetadataStore, read_kept
 from docker_envs.builder.parallel import map_parallel
+from docker_envs.environments.conda.planned import ReadPackage
 from docker_envs.environments.conda.solving.solve import solve, topological_order
 from docker_envs.environments.conda.solving.virtual_packages import virtual_packages
 from docker_envs.environments.conda.subdirs import KNOWN_SUBDIRS, NOARCH, subdir_of
 from docker_envs.errors import BuildError, InvalidInputError
-from docker_envs.planner.plan import PlannedPackage
 from docker_envs.report import Reporter, counted
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def read_packages(
     caches: RemoteCaches | None,
     open_url: Callable[[str], ByteSource],
     reporter: Reporter,
-) -> tuple[list[PlannedPackage], Archives]:
+) -> tuple[list[ReadPackage], Archives]:
     """The packages with their metadata; those whose metadata are known nowhere are fetched and verified.
 
     Args:
@@ -116,7 +116,7 @@ def read_packages(
         # Not kept here: what nobody has compared with the package is for builds that trust the cache.
         known.update(caches.find_metadata([package for package in lock if package.sha256 not in known]))
 
-    def read(package: CondaPackage, cancelled: threading.Event) -> PlannedPackage:
+    def read(package: CondaPackage, cancelled: threading.Event) -> ReadPackage:
         kept, sha256 = known.get(package.sha256), package.sha256
         if kept is None or sha256 is None:
             fetched = fetcher.fetch(package, cancelled)
@@ -125,15 +125,17 @@ def read_packages(
             kept = read_kept(fetched.host_path, fetched.size)
             store.add(sha256, package.file_name, kept)
         _check_identity(package, kept.metadata.name)
+        if caches is not None:
+            caches.remember(sha256, kept)
         task.advance(kept.size)
-        return PlannedPackage(package, kept.metadata, sha256, kept.size, kept.activation_files)
+        return ReadPackage(package, kept.metadata, sha256, kept.size, kept.activation_files)
 
     found = map_parallel(read, lock, workers=DOWNLOADS, cost=lambda package: package.size or 0)
     task.finish()
     return _in_order(found), archives
 
 
-def _in_order(packages: Sequence[PlannedPackage]) -> list[PlannedPackage]:
+def _in_order(packages: Sequence[ReadPackage]) -> list[ReadPackage]:
     by_name = {planned.metadata.name: planned for planned in packages}
     if len(by_name) != len(packages):
         names = [planned.metadata.name for planned in packages]

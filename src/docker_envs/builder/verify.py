@@ -17,8 +17,10 @@ from docker_envs.builder.resolve import DOWNLOADS, read_packages
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.filters import parse_filters
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
+from docker_envs.environments.conda.linking.plan_environment import plan_environment
 from docker_envs.errors import FormatError, InvalidInputError, VerificationError
 from docker_envs.images.difference import Difference, first_difference
+from docker_envs.planner.environment import PlannedEnvironment
 from docker_envs.planner.plan import make_plan
 from docker_envs.records.record import read_records
 from docker_envs.report import counted
@@ -151,8 +153,7 @@ def _verify(
         # What the cache has of metadata and layers is in question.
         packages, archives = read_packages(lock, cache=cache, caches=None, open_url=open_url, reporter=reporter)
         plan = make_plan(
-            packages,
-            options=_link_options(record),
+            PlannedEnvironment(plan_environment(packages, _link_options(record))),
             budget=len(recorded),
             compression=CompressionSetting.parse(record.settings.compression),
             layers=[layer.packages for layer in recorded],

@@ -54,7 +54,7 @@ def verify_cached(layers: CachedLayers, sample: Sequence[PlannedLayer]) -> None:
 
 def _difference(planned: PlannedLayer, known: KnownLayer, made: Layer) -> VerificationError:
     place = f"the cache `{known.blob.origin.name}`" if known.blob.origin else "a cache, of which it is in the store,"
-    packages = ", ".join(f"`{package.package.display_name}`" for package in planned.packages)
+    packages = ", ".join(f"`{package.display_name}`" for package in planned.packages)
     same = made.diff_id == known.facts.diff_id
     return VerificationError(
         f"layer `{planned.key}` of {packages} is `{known.facts.digest}` in {place} but `{made.digest}` when it is made"

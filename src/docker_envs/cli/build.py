@@ -147,11 +147,8 @@ def _verify(result: PlatformsResult, requests: list[BuildRequest], reporter: Rep
     from docker_envs.builder.verify import check_verification, verify_image
 
     for request, each in zip(requests, result.results, strict=True):
-        packages = {
-            planned.sha256: replace(planned.package, sha256=planned.sha256)
-            for layer in each.plan.layers
-            for planned in layer.packages
-        }
+        conda = each.plan.environment.conda
+        packages = {planned.sha256: replace(planned.locked, sha256=planned.sha256) for planned in conda.packages}
 
         def locate(record: Record, packages: dict[str, CondaPackage] = packages) -> list[CondaPackage] | None:
             """Where the packages are; not those of a record of the base."""

@@ -10,7 +10,8 @@ from docker_envs.cli.text import human_size
 from docker_envs.report import counted
 
 if TYPE_CHECKING:
-    from docker_envs.builder.build import BuildResult, PlatformsResult, Prepared
+    from docker_envs.builder.build import BuildResult, PlatformsResult
+    from docker_envs.builder.prepare import Prepared
     from docker_envs.builder.request import BuildRequest, Destinations
 
 
@@ -22,7 +23,7 @@ def result_text(result: PlatformsResult, request: BuildRequest) -> str:
         *(
             f"filter {saving.filter} left out {counted(saving.files, 'file')} ({human_size(saving.size)})"
             for each in result.results
-            for saving in each.plan.savings
+            for saving in each.plan.environment.conda.savings
         ),
         *_destination_lines(request.destinations),
     ]
@@ -87,7 +88,7 @@ def _image_json(result: BuildResult) -> dict[str, Any]:
                 "digest": str(layer.digest),
                 "diff_id": str(layer.diff_id),
                 "size": layer.size,
-                "packages": [each.package.display_name for each in made[layer.digest].packages]
+                "packages": [each.display_name for each in made[layer.digest].packages]
                 if layer.digest in made
                 else None,
             }
@@ -100,16 +101,14 @@ def _image_json(result: BuildResult) -> dict[str, Any]:
 
 def plan_facts(result: BuildResult | Prepared) -> dict[str, Any]:
     """What is known of an image with its plan."""
-    activation = result.activation.activation
+    activation, conda = result.activation.activation, result.plan.environment.conda
     return {
         "clobbers": [
             {"path": clobber.path, "winner": clobber.winner, "losers": list(clobber.losers)}
-            for clobber in result.plan.clobbers
+            for clobber in conda.clobbers
         ],
-        "link_scripts": result.plan.link_scripts,
-        "filters": {
-            str(saving.filter): {"files": saving.files, "bytes": saving.size} for saving in result.plan.savings
-        },
+        "link_scripts": conda.link_scripts,
+        "filters": {str(saving.filter): {"files": saving.files, "bytes": saving.size} for saving in conda.savings},
         "activation": {
             "variables": {
                 name: {"value": value, "origin": activation.origins.get(name)}

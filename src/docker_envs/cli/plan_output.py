@@ -15,8 +15,8 @@ from docker_envs.report import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from docker_envs.builder.build import Prepared
     from docker_envs.builder.forecast import ExpectedLayer
+    from docker_envs.builder.prepare import Prepared
 
 _ORIGINS = {Origin.STORE: "in the store", Origin.CACHE: "in a cache", Origin.BUILD: "to build"}
 
@@ -48,7 +48,7 @@ def _explanation(prepared: Prepared, expected: Sequence[ExpectedLayer]) -> list[
         name = f" ({group.group})" if group.group else ""
         lines.append(f"{number:3}  {_size(each):>10}  {_ORIGINS[each.origin]}, {group.reason}{name}")
         lines.append(f"     {each.planned.key}")
-        lines += [f"     {package.package.display_name}" for package in each.planned.packages]
+        lines += [f"     {package.display_name}" for package in each.planned.packages]
     counts = Counter(each.origin for each in expected)
     cached = f", {counts[Origin.CACHE]} in a cache" if counts[Origin.CACHE] else ""
     total = f"{'~' if counts[Origin.BUILD] else ''}{human_size(sum(each.size for each in expected))}"
@@ -76,5 +76,5 @@ def _plan_json(prepared: Prepared, expected: Sequence[ExpectedLayer]) -> dict[st
         "base_layers": [{"digest": str(layer.digest), "size": layer.size} for layer in prepared.base.layers],
         "layers": layers,
         **plan_facts(prepared),
-        "findings": msgspec.to_builtins(prepared.plan.findings),
+        "findings": msgspec.to_builtins(prepared.plan.environment.findings),
     }

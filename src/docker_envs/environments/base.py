@@ -1,9 +1,9 @@
-"""What every kind of environment shares: the target that packages are chosen and linked for."""
+"""What every kind of environment shares: the target that packages are chosen for, and what makes a package one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from docker_envs.errors import InvalidInputError
 from docker_envs.paths import absolute_image_path
@@ -42,3 +42,43 @@ class Target:
     def root(self) -> str:
         """The prefix relative to the image's root: `opt/conda`."""
         return self.prefix.removeprefix("/")
+
+
+class LockedPackage(Protocol):
+    """A package of a lock, of whatever kind: all that is needed to fetch and verify its archive."""
+
+    @property
+    def name(self) -> str:
+        """Normalised name."""
+
+    @property
+    def version(self) -> str:
+        """Version."""
+
+    @property
+    def url(self) -> str:
+        """Where the archive is; may hold credentials, so never print or store it."""
+
+    @property
+    def public_url(self) -> str:
+        """The same, as it may be written down."""
+
+    @property
+    def file_name(self) -> str:
+        """Name of the archive."""
+
+    @property
+    def display_name(self) -> str:
+        """For messages."""
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the archive, 64 hexadecimal digits."""
+
+    @property
+    def md5(self) -> str | None:
+        """Of the archive, where there is nothing else."""
+
+    @property
+    def size(self) -> int | None:
+        """Of the archive in bytes, when known."""

@@ -175,8 +175,9 @@ def _packages(records: Sequence[Record]) -> Iterator[ListedPackage]:
         if not all(package.name for package in record.packages):
             raise FormatError(f"record of `{record.prefix}`", "a package has no name")
         layers = {name: layer.diff_id for layer in record.layers for name in layer.packages}
-        refs = {each.name: f"{package_url(each)}{f'#{number}' if number else ''}" for each in record.packages}
+        refs = {each.qualified_name: f"{package_url(each)}{f'#{number}' if number else ''}" for each in record.packages}
         for package in record.packages:
             depends = tuple(sorted({refs[name] for name in package.depends if name in refs}))
-            layer = layers.get(package.name, "")
-            yield ListedPackage(refs[package.name], package, package_url(package), record.prefix, layer, depends)
+            layer = layers.get(package.qualified_name, "")
+            ref = refs[package.qualified_name]
+            yield ListedPackage(ref, package, package_url(package), record.prefix, layer, depends)

@@ -29,8 +29,15 @@ RECORD_LABEL = "io.docker-envs.records"
 
 #: The version of the format.
 _VERSION = 1
+#: The kind of packages of conda channels.
+CONDA = "conda"
 #: The largest record that is read, in bytes.
 _MAX_SIZE = 32 << 20
+
+
+def qualified_name(kind: str, name: str) -> str:
+    """The name of a package among those of all kinds: of a conda package its name, of others `KIND:NAME`."""
+    return name if kind == CONDA else f"{kind}:{name}"
 
 
 class RecordedPackage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -46,7 +53,7 @@ class RecordedPackage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
         sha256: Of the archive, as hexadecimal digits.
         size: Of the archive, in bytes.
         license: As the package says it.
-        depends: Names of packages of this environment that it needs.
+        depends: Qualified names of packages of this environment that it needs.
     """
 
     kind: str
@@ -60,13 +67,18 @@ class RecordedPackage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     license: str = ""
     depends: tuple[str, ...] = ()
 
+    @property
+    def qualified_name(self) -> str:
+        """Its name among packages of all kinds."""
+        return qualified_name(self.kind, self.name)
+
 
 class RecordedLayer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A layer that belongs to an environment.
 
     Attributes:
         diff_id: Digest of its uncompressed tar.
-        packages: Names of its packages, in the order they are in it; none when it holds other files.
+        packages: Qualified names of its packages, in the order they are in it; none when it holds other files.
         title: What it holds, for people; empty when that is its packages.
     """
 
@@ -145,8 +157,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     @property
     def by_name(self) -> dict[str, RecordedPackage]:
-        """Packages by name."""
-        return {package.name: package for package in self.packages}
+        """Packages by qualified name."""
+        return {package.qualified_name: package for package in self.packages}
 
     def to_json(self) -> dict[str, Any]:
         """The record as data."""

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.activate import ENTRYPOINT, PlannedActivation, plan_activation
 from docker_envs.builder.request import ActivationMode
 from docker_envs.environments.conda.linking.filters import Filter
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
+from docker_envs.environments.conda.linking.plan_environment import plan_environment
 from docker_envs.environments.conda.metadata import read_metadata
 from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.environments.conda.package_archive import PackageArchive
-from docker_envs.planner.plan import PlannedPackage, make_plan
+from docker_envs.environments.conda.planned import ReadPackage
 from tests.packages.build import PackageSpec, text, write_channel
 
 if TYPE_CHECKING:
@@ -34,14 +34,13 @@ def activate(
     """The activation of packages of version 1.0 and build 0."""
     archives = {name: channel / "linux-64" / f"{name}-1.0-0.conda" for name in names}
     packages = [
-        PlannedPackage(
+        ReadPackage(
             CondaPackage.from_url(path.as_uri()), read_metadata(PackageArchive(path)), name, path.stat().st_size
         )
         for name, path in archives.items()
     ]
-    options = LinkOptions(PREFIX, filters=filters)
-    plan = make_plan(packages, options=options, budget=64, compression=CompressionSetting())
-    return plan_activation(plan, archives, prefix=PREFIX, env=env or ENV, mode=mode)
+    environment = plan_environment(packages, LinkOptions(PREFIX, filters=filters))
+    return plan_activation(environment, archives, prefix=PREFIX, env=env or ENV, mode=mode)
 
 
 def unresolved(planned: PlannedActivation) -> list[tuple[str, str]]:
@@ -88,8 +87,8 @@ def test_a_script_that_cannot_be_evaluated_is_left_to_an_entrypoint(channel: Pat
 
 
 def test_with_an_entrypoint_for_all_it_sources_every_script(channel: Path) -> None:
-    """Variables of JSON files, which no shell sources, are still in the image."""
-    planned = activate(channel, "activated", "activated-values", mode=ActivationMode.ENTRYPOINT)
+    """In the order of their paths, as `conda activate` does; variables of JSON files are still in the image."""
+    planned = activate(channel, "activated-values", "activated", mode=ActivationMode.ENTRYPOINT)
     assert set(planned.activation.variables) == {"ACTIVATED_JSON", "VALUE_LINES", "VALUE_UNICODE"}
     assert unresolved(planned) == [
         ("activated", "etc/conda/activate.d/activated.sh"),

@@ -22,9 +22,9 @@ from docker_envs.builder.cache_entries import (
 )
 from docker_envs.builder.metadata_store import KeptMetadata
 from docker_envs.digest import Digest
-from docker_envs.environments.conda.linking.findings import Finding, FindingKind
 from docker_envs.environments.conda.metadata import EntryPoint, PackageMetadata, PathsEntry
 from docker_envs.environments.conda.package import CondaPackage
+from docker_envs.environments.findings import Finding, FindingKind
 from docker_envs.errors import FormatError
 from docker_envs.oci import media_types
 from docker_envs.oci.artifact_manifest import embedded_blob, make_artifact

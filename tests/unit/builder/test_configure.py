@@ -9,10 +9,12 @@ import pytest
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.configure import add_layers, annotate, configure, environment_variables, timestamp_text
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
+from docker_envs.environments.conda.linking.plan_environment import plan_environment
 from docker_envs.images.container import ContainerSettings
 from docker_envs.oci import media_types
 from docker_envs.oci.edit import with_config
 from docker_envs.oci.reference import Reference
+from docker_envs.planner.environment import PlannedEnvironment
 from docker_envs.planner.plan import Plan, make_plan
 from docker_envs.validate import validate_image
 from tests.images import make_image, make_layer
@@ -84,9 +86,8 @@ def test_times_are_in_utc(seconds: int, expected: str) -> None:
 
 
 def test_layers_come_on_top_each_with_its_history() -> None:
-    plan = make_plan(
-        [planned("a", "x"), planned("b", "y")], options=LinkOptions("/p"), budget=9, compression=CompressionSetting()
-    )
+    environment = PlannedEnvironment(plan_environment([planned("a", "x"), planned("b", "y")], LinkOptions("/p")))
+    plan = make_plan(environment, budget=9, compression=CompressionSetting())
     layers = [make_layer({"p/x": b"1"}), make_layer({"p/y": b"2"})]
     image = add_layers(BASE, plan, layers, created="2024-01-02T03:04:05Z")
     assert image.layers == (*BASE.layers, *layers)
@@ -100,7 +101,7 @@ def test_layers_come_on_top_each_with_its_history() -> None:
 
 def test_a_base_in_dockers_format_becomes_oci() -> None:
     docker = make_image({"a": b"1"}, docker=True)
-    image = add_layers(docker, Plan((), (), {}, 0), [], created="")
+    image = add_layers(docker, Plan((), PlannedEnvironment()), [], created="")
     assert image.media_type == media_types.OCI_MANIFEST
     assert [layer.digest for layer in image.layers] == [layer.digest for layer in docker.layers]
 

@@ -13,7 +13,7 @@ from docker_envs.archive.entry import file_entry
 from docker_envs.archive.layer_writer import LayerFacts, write_layer
 from docker_envs.builder.layer_store import LayerStore
 from docker_envs.digest import Digest
-from docker_envs.environments.conda.linking.findings import Finding, FindingKind
+from docker_envs.environments.findings import Finding, FindingKind
 from docker_envs.errors import StorageError
 
 KEY = Digest.of(b"key")

@@ -14,12 +14,15 @@ from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import Cancelled
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
+from docker_envs.environments.conda.linking.plan_environment import plan_environment
 from docker_envs.environments.conda.metadata import read_metadata
 from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.environments.conda.package_archive import PackageArchive
+from docker_envs.environments.conda.planned import ReadPackage
 from docker_envs.errors import BuildError, FormatError
 from docker_envs.oci import media_types
-from docker_envs.planner.plan import Plan, PlannedPackage, make_plan
+from docker_envs.planner.environment import PlannedEnvironment
+from docker_envs.planner.plan import Plan, make_plan
 from docker_envs.report import SILENT, SilentReporter, Task
 from tests.packages import hostile
 
@@ -42,8 +45,8 @@ class Recorder(SilentReporter):
 
 
 def make_planned(paths: list[Path], *, budget: int = 64, compression: CompressionSetting | None = None) -> Plan:
-    planned = [
-        PlannedPackage(
+    read = [
+        ReadPackage(
             CondaPackage.from_url(path.as_uri()),
             read_metadata(PackageArchive(path)),
             path.name.ljust(64, "0"),
@@ -51,9 +54,8 @@ def make_planned(paths: list[Path], *, budget: int = 64, compression: Compressio
         )
         for path in paths
     ]
-    return make_plan(
-        planned, options=LinkOptions("/opt/conda"), budget=budget, compression=compression or CompressionSetting()
-    )
+    environment = PlannedEnvironment(plan_environment(read, LinkOptions("/opt/conda")))
+    return make_plan(environment, budget=budget, compression=compression or CompressionSetting())
 
 
 def maker(

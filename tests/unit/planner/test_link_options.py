@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from docker_envs.archive.compression import CompressionSetting
 from docker_envs.environments.conda.linking.filters import Filter
-from docker_envs.environments.conda.linking.findings import Finding
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
+from docker_envs.environments.findings import Finding
+from docker_envs.planner.environment import PlannedEnvironment
+from docker_envs.planner.plan import make_plan
 from tests.packages.build import PackageSpec, text
 from tests.packages.channel import CLOBBERING, FILES, RUNNABLE, SCRIPTS, SPECIAL
 from tests.unit.environments.conda.linked import link, make, read_package
@@ -24,8 +27,9 @@ FIXTURES = (*FILES, *SPECIAL, *SCRIPTS, *CLOBBERING, *(spec for spec in RUNNABLE
 
 
 def keys(folder: Path, options: LinkOptions, *specs: PackageSpec) -> dict[str, Digest]:
-    plan = make([read_package(folder, spec) for spec in specs], options)
-    return {layer.packages[0].metadata.name: layer.key for layer in plan.layers}
+    conda = make([read_package(folder, spec) for spec in specs], options)
+    plan = make_plan(PlannedEnvironment(conda), budget=64, compression=CompressionSetting())
+    return {layer.packages[0].name: layer.key for layer in plan.layers}
 
 
 @pytest.mark.parametrize(
@@ -53,12 +57,12 @@ def test_the_same_paths_left_out_for_another_reason_are_the_same_layer(tmp_path:
 def test_all_filters_leave_only_files_out(tmp_path: Path) -> None:
     """Of every fixture: the same entries, less those that are counted as saved."""
     whole = link(tmp_path / "whole", *FIXTURES)
-    options = LinkOptions(whole.plan.layers[0].links[0].prefix, frozenset(Filter))
+    options = LinkOptions(whole.conda.packages[0].link.prefix, frozenset(Filter))
     made = link(tmp_path / "less", *FIXTURES, options=options)
     left_out = whole.files.keys() - made.files.keys()
     assert made.files.keys() < whole.files.keys()
-    assert len(left_out) == sum(saving.files for saving in made.plan.savings)
-    assert {saving.filter for saving in made.plan.savings} == set(Filter)
+    assert len(left_out) == sum(saving.files for saving in made.conda.savings)
+    assert {saving.filter for saving in made.conda.savings} == set(Filter)
     assert all(made.files[path].content == whole.files[path].content or path in MATERIALISED for path in made.files)
 
 
@@ -67,7 +71,7 @@ MATERIALISED = {"share/trimmable/manual.txt"}
 
 
 def test_findings_are_data(tmp_path: Path) -> None:
-    findings = link(tmp_path, *FIXTURES).plan.findings
+    findings = link(tmp_path, *FIXTURES).conda.findings
     assert {finding.kind.value for finding in findings} == {"clobber", "case-conflict", "link-script"}
     documents = msgspec.to_builtins(findings)
     assert documents[0].keys() == {"kind", "package", "path", "text"}

@@ -10,41 +10,38 @@ import pytest
 from docker_envs.archive.compression import Compression, CompressionSetting
 from docker_envs.environments.conda.linking.clobber import Clobber
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
+from docker_envs.environments.conda.linking.plan_environment import plan_environment
 from docker_envs.environments.conda.metadata import PackageMetadata, PathsEntry
 from docker_envs.environments.conda.package import CondaPackage
+from docker_envs.environments.conda.planned import ReadPackage
 from docker_envs.errors import BuildError, InvalidInputError, PrefixTooLongError
 from docker_envs.planner import plan as plan_module
+from docker_envs.planner.environment import PlannedEnvironment
 from docker_envs.planner.layering import Grouping, Reason, Strategy, UserGroup
-from docker_envs.planner.plan import Plan, PlannedPackage, make_plan
+from docker_envs.planner.plan import Plan, make_plan
 
 GZIP = CompressionSetting()
 
 
-def planned(
-    name: str, *paths: str, version: str = "1.0", size: int = 10, url: str = "", **index: Any
-) -> PlannedPackage:
+def planned(name: str, *paths: str, version: str = "1.0", size: int = 10, url: str = "", **index: Any) -> ReadPackage:
     package = CondaPackage.from_url(url or f"file:///home/me/ch/linux-64/{name}-{version}-0.conda")
     document = {"name": name, "version": version, "build": "0", **index}
     metadata = PackageMetadata(f"{name}.conda", document, tuple(PathsEntry(path) for path in paths), ())
-    return PlannedPackage(package, metadata, f"{name}-{version}".encode().hex().ljust(64, "0"), size)
+    return ReadPackage(package, metadata, f"{name}-{version}".encode().hex().ljust(64, "0"), size)
 
 
-def plan(*packages: PlannedPackage, prefix: str = "/opt/conda", budget: int = 64, **options: Any) -> Plan:
+def plan(*packages: ReadPackage, prefix: str = "/opt/conda", budget: int = 64, **options: Any) -> Plan:
     return make_plan(
-        packages,
-        options=LinkOptions(prefix),
+        PlannedEnvironment(plan_environment(packages, LinkOptions(prefix))),
         budget=budget,
         compression=options.get("compression", GZIP),
         grouping=options.get("grouping"),
     )
 
 
-def keys(*packages: PlannedPackage, **options: Any) -> dict[str, str]:
+def keys(*packages: ReadPackage, **options: Any) -> dict[str, str]:
     """Layer keys by the names of the packages inside."""
-    return {
-        " ".join(each.metadata.name for each in layer.packages): layer.key
-        for layer in plan(*packages, **options).layers
-    }
+    return {" ".join(each.name for each in layer.packages): layer.key for layer in plan(*packages, **options).layers}
 
 
 PYTHON = planned("python", version="3.11.4")
@@ -55,17 +52,17 @@ PLAIN = planned("plain", "bin/plain")
 def test_a_layer_for_each_package() -> None:
     made = plan(PYTHON, NOARCH, PLAIN)
     assert [layer.title for layer in made.layers] == ["plain-1.0-0", "pure-1.0-0", "python-3.11.4-0"]
-    assert [link.python is not None for layer in made.layers for link in layer.links] == [False, True, False]
+    assert [package.link.python is not None for package in made.environment.conda.packages] == [False, True, False]
     assert {layer.group.reason for layer in made.layers} == {Reason.PACKAGE}
-    assert made.clobbers == ()
-    assert made.timestamp == 0
+    assert made.environment.conda.clobbers == ()
+    assert made.environment.timestamp == 0
     assert len({layer.key for layer in made.layers}) == 3
 
 
 def test_grouped_packages_share_a_layer() -> None:
     packages = [planned(f"p{number}", f"bin/{number}", size=number) for number in range(12)]
     (layer,) = plan(*packages, budget=1).layers
-    assert len(layer.packages) == len(layer.links) == 12
+    assert len(layer.packages) == 12
     assert layer.size == sum(range(12))
     assert layer.title == "p0-1.0-0 p1-1.0-0 p10-1.0-0 and 9 more"
     assert plan(*packages, budget=1).to_json() == [
@@ -80,7 +77,8 @@ def test_grouped_packages_share_a_layer() -> None:
 
 
 def test_nothing_planned() -> None:
-    assert plan() == Plan((), (), {}, 0)
+    assert plan() == Plan((), PlannedEnvironment())
+    assert plan().environment.timestamp == 0
     assert plan(budget=0).layers == ()
 
 
@@ -91,27 +89,27 @@ def test_no_room() -> None:
 
 def test_the_time_is_that_of_the_newest_package() -> None:
     packages = [planned("a", timestamp=5_999), planned("b", timestamp=1_700_000_000_123), planned("c")]
-    assert plan(*packages).timestamp == 1_700_000_000
+    assert plan(*packages).environment.timestamp == 1_700_000_000
 
 
 def test_clobbers_are_dropped_from_the_losers_layer() -> None:
     first, second = planned("first", "bin/x", "bin/y"), planned("second", "bin/x")
-    made = plan(first, second)
+    made = plan(first, second).environment.conda
     assert made.clobbers == (Clobber("bin/x", "second", ("first",)),)
-    assert [sorted(link.dropped) for layer in made.layers for link in layer.links] == [["bin/x"], []]
+    assert [sorted(package.link.dropped) for package in made.packages] == [["bin/x"], []]
 
 
 def test_clobbers_are_found_where_files_go_in_the_end() -> None:
     pure = planned("pure", "site-packages/x.py", "python-scripts/x", noarch="python")
     plain = planned("plain", "lib/python3.11/site-packages/x.py", "bin/x")
-    assert [clobber.path for clobber in plan(PYTHON, pure, plain).clobbers] == [
+    assert [clobber.path for clobber in plan(PYTHON, pure, plain).environment.conda.clobbers] == [
         "bin/x",
         "lib/python3.11/site-packages/x.py",
     ]
 
 
 def test_scripts_that_are_not_run_are_listed() -> None:
-    made = plan(planned("a", "bin/.a-post-link.sh", "bin/a"), PLAIN)
+    made = plan(planned("a", "bin/.a-post-link.sh", "bin/a"), PLAIN).environment.conda
     assert made.link_scripts == {"a": ["bin/.a-post-link.sh"]}
 
 
@@ -157,7 +155,7 @@ def test_the_format_version_changes_every_key(monkeypatch: pytest.MonkeyPatch) -
     [planned("python", version="3.12.1"), planned("python", version="3.11.4", python_site_packages_path="lib/sp")],
     ids=["minor", "site-packages"],
 )
-def test_the_python_changes_only_what_is_linked_for_it(python: PlannedPackage) -> None:
+def test_the_python_changes_only_what_is_linked_for_it(python: ReadPackage) -> None:
     before, after = keys(PYTHON, NOARCH, PLAIN), keys(python, NOARCH, PLAIN)
     assert before["pure"] != after["pure"]
     assert before["plain"] == after["plain"]
@@ -213,7 +211,7 @@ def test_layers_stand_by_what_metadata_say() -> None:
         planned("new", size=6_000_000, timestamp=9_000),
         planned("old", size=7_000_000, timestamp=1_000),
     ]
-    made = [layer.packages[0].metadata.name for layer in plan(*tree).layers]
+    made = [layer.packages[0].name for layer in plan(*tree).layers]
     # Python's 3 MB and openssl's 2 MB count four times; 2**23 lies between 8 and 12 million, so three are in one class.
     assert made == ["python", "old", "openssl", "new"]
 
@@ -221,7 +219,7 @@ def test_layers_stand_by_what_metadata_say() -> None:
 def test_groups_that_are_asked_for() -> None:
     grouping = Grouping(Strategy.ONE, (UserGroup("web", ("p*",)),))
     made = plan(PYTHON, NOARCH, planned("other"), grouping=grouping).layers
-    assert [(layer.group.group, [each.metadata.name for each in layer.packages]) for layer in made] == [
+    assert [(layer.group.group, [each.name for each in layer.packages]) for layer in made] == [
         ("web", ["pure", "python"]),
         (None, ["other"]),
     ]

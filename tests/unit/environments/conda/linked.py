@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.archive.entry import Kind
-from docker_envs.environments.conda.linking.link import iter_linked_entries
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
+from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment, plan_environment
 from docker_envs.environments.conda.metadata import read_metadata
 from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.environments.conda.package_archive import PackageArchive
-from docker_envs.planner.plan import Plan, PlannedPackage, make_plan
+from docker_envs.environments.conda.planned import ReadPackage
+from docker_envs.planner.environment import PlannedEnvironment
+from docker_envs.planner.plan import Plan, make_plan
 from tests.packages.build import PackageSpec, archive_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from docker_envs.environments.conda.linking.findings import Finding
+    from docker_envs.environments.findings import Finding
     from tests.packages.build import Node
 
 PREFIX = "/opt/env"
@@ -45,8 +47,13 @@ class Environment:
 
     tree: dict[str, Linked]
     records: dict[str, dict[str, dict[str, Any]]]
-    plan: Plan
+    conda: CondaEnvironment
     findings: list[Finding]
+
+    @property
+    def plan(self) -> Plan:
+        """A layer for each package."""
+        return make_plan(PlannedEnvironment(self.conda), budget=64, compression=CompressionSetting())
 
     @property
     def files(self) -> dict[str, Linked]:
@@ -54,7 +61,7 @@ class Environment:
         return {path: linked for path, linked in self.tree.items() if not path.startswith("conda-meta/")}
 
 
-def read_package(folder: Path, spec: PackageSpec, archive: bytes | None = None) -> PlannedPackage:
+def read_package(folder: Path, spec: PackageSpec, archive: bytes | None = None) -> ReadPackage:
     """A package written, and read again; `archive` is its content, when it is not what the spec says."""
     suffix = spec.formats[0]
     path = folder / "channel" / spec.subdir / (spec.stem + suffix)
@@ -62,13 +69,12 @@ def read_package(folder: Path, spec: PackageSpec, archive: bytes | None = None) 
     path.write_bytes(archive_bytes(spec, suffix) if archive is None else archive)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     package = CondaPackage.from_url(path.as_uri(), sha256=sha256)
-    return PlannedPackage(package, read_metadata(PackageArchive(path)), sha256, path.stat().st_size)
+    return ReadPackage(package, read_metadata(PackageArchive(path)), sha256, path.stat().st_size)
 
 
-def make(packages: Iterable[PlannedPackage], options: LinkOptions | None = None) -> Plan:
-    """A plan with a layer for each package, in their order."""
-    options = options or LinkOptions(PREFIX)
-    return make_plan(list(packages), options=options, budget=64, compression=CompressionSetting())
+def make(packages: Iterable[ReadPackage], options: LinkOptions | None = None) -> CondaEnvironment:
+    """How packages in their order are linked."""
+    return plan_environment(list(packages), options or LinkOptions(PREFIX))
 
 
 def link(folder: Path, *specs: PackageSpec, options: LinkOptions | None = None) -> Environment:
@@ -76,22 +82,21 @@ def link(folder: Path, *specs: PackageSpec, options: LinkOptions | None = None) 
     return link_packages(folder, *(read_package(folder, spec) for spec in specs), options=options)
 
 
-def link_packages(folder: Path, *packages: PlannedPackage, options: LinkOptions | None = None) -> Environment:
+def link_packages(folder: Path, *packages: ReadPackage, options: LinkOptions | None = None) -> Environment:
     """Link packages that `read_package` read."""
-    plan = make(packages, options)
+    conda = make(packages, options)
     tree: dict[str, Linked] = {}
     findings: list[Finding] = []
-    for layer in plan.layers:
-        for planned, package in zip(layer.links, layer.packages, strict=True):
-            root = f"{planned.prefix[1:]}/"
-            archive = PackageArchive(folder / "channel" / package.package.subdir / package.package.file_name)
-            for entry in iter_linked_entries(planned, archive, sha256=package.sha256, findings=findings):
-                assert entry.path.startswith(root)
-                path = entry.path.removeprefix(root)
-                assert path not in tree or path == "conda-meta/history" or entry.kind is Kind.DIRECTORY
-                target = entry.link.removeprefix(root) if entry.kind is Kind.HARDLINK else entry.link
-                tree[path] = Linked(entry.kind, entry.mode, entry.read(), target, dict(entry.xattrs))
-                assert len(tree[path].content) == entry.size
+    for package in conda.packages:
+        root = f"{package.link.prefix[1:]}/"
+        archive = folder / "channel" / package.locked.subdir / package.locked.file_name
+        for entry in package.iter_entries(archive, findings):
+            assert entry.path.startswith(root)
+            path = entry.path.removeprefix(root)
+            assert path not in tree or entry.path in package.shared_paths or entry.kind is Kind.DIRECTORY
+            target = entry.link.removeprefix(root) if entry.kind is Kind.HARDLINK else entry.link
+            tree[path] = Linked(entry.kind, entry.mode, entry.read(), target, dict(entry.xattrs))
+            assert len(tree[path].content) == entry.size
     records = {}
     for path, linked in tree.items():
         if path.startswith("conda-meta/") and path.endswith(".json"):
@@ -99,7 +104,7 @@ def link_packages(folder: Path, *packages: PlannedPackage, options: LinkOptions 
             paths = {entry["_path"]: entry for entry in record["paths_data"]["paths"]}
             assert record["files"] == sorted(paths)
             records[record["name"]] = paths
-    return Environment(tree, records, plan, findings)
+    return Environment(tree, records, conda, findings)
 
 
 def link_files(folder: Path, files: Mapping[str, Node], options: LinkOptions | None = None) -> Environment:

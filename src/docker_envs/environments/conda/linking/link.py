@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from docker_envs.archive.entry import DIRECTORY_MTIME, Entry, Kind, directory_entry, file_entry
 from docker_envs.environments.conda.linking.bytecode import MAX_SOURCE_SIZE, Compiler, bytecode_path
-from docker_envs.environments.conda.linking.findings import Finding, FindingKind
 from docker_envs.environments.conda.linking.noarch import SCRIPT_MODE
 from docker_envs.environments.conda.linking.placeholder import replace_binary, replace_text
 from docker_envs.environments.conda.linking.record import LinkedPath, make_record, record_path
+from docker_envs.environments.findings import Finding, FindingKind
 from docker_envs.errors import BuildError, FormatError
 
 if TYPE_CHECKING:
@@ -28,11 +28,15 @@ if TYPE_CHECKING:
 #: The largest file whose placeholder is replaced, in bytes, since it is held in memory.
 MAX_PATCHED_SIZE = 1 << 30
 
-_HISTORY = "conda-meta/history"
 # Set-user-id and the like would let anybody who may publish a package become root in the container.
 _MODE_MASK = 0o777
 _SETUID_OR_SETGID = 0o6000
 _CAPABILITY = "security.capability"
+
+
+def history_path(prefix: str) -> str:
+    """Path in the image of the one file that every package brings, always the same."""
+    return f"{prefix.removeprefix('/')}/conda-meta/history"
 
 
 def iter_linked_entries(
@@ -53,7 +57,7 @@ def iter_linked_entries(
     """
     linker = _Linker(plan, archive, [] if findings is None else findings)
     try:
-        yield file_entry(f"{linker.root}/{_HISTORY}", b"", mtime=DIRECTORY_MTIME)
+        yield file_entry(history_path(plan.prefix), b"", mtime=DIRECTORY_MTIME)
         yield from linker.files()
         yield from linker.made()
     finally:

@@ -21,9 +21,9 @@ from docker_envs.environments.conda.linking.bytecode import (
     choose_interpreter,
     find_interpreter,
 )
-from docker_envs.environments.conda.linking.findings import Finding, FindingKind
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.linking.noarch import PythonInfo
+from docker_envs.environments.findings import Finding, FindingKind
 from docker_envs.errors import BuildError
 from tests.packages.build import PLACEHOLDER, Hardlink, PackageSpec, Symlink, text
 from tests.unit.environments.conda.linked import PREFIX, Linked, link

@@ -8,7 +8,7 @@ import pytest
 
 from docker_envs.archive.entry import Kind
 from docker_envs.environments.conda.linking.clobber import CaseConflict, Clobber, find_case_conflicts, find_clobbers
-from docker_envs.environments.conda.linking.findings import Finding, FindingKind
+from docker_envs.environments.findings import Finding, FindingKind
 from docker_envs.errors import FormatError
 from tests.packages.build import Directory, PackageSpec, Symlink, text
 from tests.unit.environments.conda.linked import link
@@ -62,12 +62,12 @@ def test_the_choice_of_the_later_package_stands(tmp_path: Path, name: str) -> No
     assert made.records["first"].keys() == (first.keys() & expected) - (set() if "shared" in name else second.keys())
     if name == "link then link":
         assert made.files["x"].link == "two"
-    assert [finding.kind for finding in made.plan.findings] == [FindingKind.CLOBBER] * len(made.plan.clobbers)
+    assert [finding.kind for finding in made.conda.findings] == [FindingKind.CLOBBER] * len(made.conda.clobbers)
 
 
 def test_a_clobber_is_a_finding(tmp_path: Path) -> None:
     specs = [PackageSpec(name, files={"x": text(name)}) for name in ("one", "two", "three")]
-    (finding,) = link(tmp_path, *specs).plan.findings
+    (finding,) = link(tmp_path, *specs).conda.findings
     assert finding == Finding(FindingKind.CLOBBER, "three", "x", "takes the place of what is there in `one`, `two`")
 
 
@@ -79,7 +79,7 @@ def test_a_console_script_takes_the_place_of_the_packages_own_file(tmp_path: Pat
     assert b"from made.cli import main" in made.files["bin/tool"].content
     assert made.records["made"]["bin/tool"]["path_type"] == "unix_python_entry_point"
     text_ = "is its console script, in place of its file of that name"
-    assert made.plan.findings == (Finding(FindingKind.CLOBBER, "made", "bin/tool", text_),)
+    assert made.conda.findings == (Finding(FindingKind.CLOBBER, "made", "bin/tool", text_),)
 
 
 @pytest.mark.parametrize("last", ["made", "other"])
@@ -88,7 +88,7 @@ def test_a_console_script_and_the_file_of_another_package(tmp_path: Path, last: 
     specs = [scripted, PackageSpec("other", files={"bin/tool": text("of the other\n", 0o755)})]
     made = link(tmp_path, PYTHON, *sorted(specs, key=lambda spec: spec.name == last))
     assert (b"made.cli" in made.files["bin/tool"].content) is (last == "made")
-    assert made.plan.clobbers == (Clobber("bin/tool", last, ("other" if last == "made" else "made",)),)
+    assert made.conda.clobbers == (Clobber("bin/tool", last, ("other" if last == "made" else "made",)),)
     assert [name for name in ("made", "other") if "bin/tool" in made.records[name]] == [last]
 
 
@@ -142,7 +142,7 @@ def test_a_case_conflict_changes_nothing_but_is_found(tmp_path: Path) -> None:
         "share/lost",
         "share/LOST",
     }
-    found = [finding for finding in made.plan.findings if finding.kind is FindingKind.CASE_CONFLICT]
+    found = [finding for finding in made.conda.findings if finding.kind is FindingKind.CASE_CONFLICT]
     text_ = "is one path with `share/lost` on hosts that ignore case or Unicode form"
     assert found[0] == Finding(FindingKind.CASE_CONFLICT, "three", "share/LOST", text_)
     assert (found[1].package, found[1].path) == ("one, two", "share/X")

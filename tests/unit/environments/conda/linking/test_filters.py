@@ -124,7 +124,7 @@ def test_filtered_files_leave_layer_and_record_and_are_counted(tmp_path: Path) -
     expected = {path: linked for path, linked in whole.files.items() if path not in left_out}
     manual = whole.files["share/doc/trimmable/manual.txt"]
     assert made.files == expected | {"share/trimmable/manual.txt": manual}
-    assert made.plan.savings == (
+    assert made.conda.savings == (
         Saving(Filter.DOCS, 2, 200),
         Saving(Filter.HEADERS, 1, 13),
         Saving(Filter.PYCACHE, 0, 0),
@@ -150,14 +150,14 @@ def test_what_is_left_out_clobbers_nothing_and_needs_no_placeholder(tmp_path: Pa
     options = LinkOptions(prefix, frozenset({Filter.STATIC_LIBS}))
     made = link(tmp_path / "less", first, second, options=options)
     assert made.files == {}
-    assert made.plan.clobbers == ()
-    assert made.plan.findings == ()
+    assert made.conda.clobbers == ()
+    assert made.conda.findings == ()
 
 
 def test_old_packages_are_counted_without_sizes(tmp_path: Path) -> None:
     spec = PackageSpec("made", files={"lib/a.a": text("a\n")}, legacy=True, formats=(".tar.bz2",))
     made = link(tmp_path, spec, options=LinkOptions(PREFIX, frozenset({Filter.STATIC_LIBS})))
-    assert made.plan.savings == (Saving(Filter.STATIC_LIBS, 1, 0),)
+    assert made.conda.savings == (Saving(Filter.STATIC_LIBS, 1, 0),)
 
 
 @pytest.mark.parametrize("policy", [CompilePolicy.AUTO, CompilePolicy.ALWAYS])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker_envs.archive.entry import Kind
-from docker_envs.environments.conda.linking.findings import Finding, FindingKind
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
+from docker_envs.environments.findings import Finding, FindingKind
 from docker_envs.errors import FormatError
 from tests.packages import hostile
 from tests.packages.build import PLACEHOLDER, Directory, File, PackageSpec, Symlink, archive_bytes, binary, text

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker_envs.archive.entry import Kind
-from docker_envs.environments.conda.linking.findings import Finding, FindingKind
 from docker_envs.environments.conda.linking.link_scripts import Verdict, find_link_scripts
+from docker_envs.environments.findings import Finding, FindingKind
 from tests.packages.build import PackageSpec, Symlink, text
 from tests.unit.environments.conda.linked import Linked, link
 
@@ -63,21 +63,21 @@ def test_a_plan_tells_which_scripts_may_be_missed(tmp_path: Path) -> None:
         PackageSpec(name, files={f"bin/.{name}-post-link.sh": SCRIPT, f"bin/.{name}-pre-unlink.sh": SCRIPT})
         for name in ("mkl", "strange")
     ]
-    plan = link(tmp_path, *specs).plan
-    assert [script.path for script in plan.unhandled_scripts] == ["bin/.strange-post-link.sh"]
-    assert [(finding.kind, finding.path) for finding in plan.findings] == [
+    conda = link(tmp_path, *specs).conda
+    assert [script.path for script in conda.unhandled_scripts] == ["bin/.strange-post-link.sh"]
+    assert [(finding.kind, finding.path) for finding in conda.findings] == [
         (FindingKind.LINK_SCRIPT, f"bin/.{name}-{phase}.sh")
         for name in ("mkl", "strange")
         for phase in ("post-link", "pre-unlink")
     ]
     text = "is not run (needs attention): what it does is not known"
-    assert plan.findings[2] == Finding(FindingKind.LINK_SCRIPT, "strange", "bin/.strange-post-link.sh", text)
+    assert conda.findings[2] == Finding(FindingKind.LINK_SCRIPT, "strange", "bin/.strange-post-link.sh", text)
 
 
 def test_a_script_of_a_python_package_is_where_it_would_be_run(tmp_path: Path) -> None:
     files = {"python-scripts/.made-post-link.sh": SCRIPT}
-    plan = link(tmp_path, PackageSpec("python", "3.11.4"), PackageSpec("made", files=files, noarch="python")).plan
-    assert [script.path for script in plan.unhandled_scripts] == ["bin/.made-post-link.sh"]
+    conda = link(tmp_path, PackageSpec("python", "3.11.4"), PackageSpec("made", files=files, noarch="python")).conda
+    assert [script.path for script in conda.unhandled_scripts] == ["bin/.made-post-link.sh"]
 
 
 @pytest.mark.parametrize("has_script", [True, False])
@@ -89,7 +89,7 @@ def test_links_to_certificates_are_made_as_the_script_would(tmp_path: Path, has_
         **({"ssl/cert.pem": Symlink("other.pem")} if has_link else {}),
     }
     made = link(tmp_path, PackageSpec("ca-certificates", files=files))
-    assert made.plan.unhandled_scripts == ()
+    assert made.conda.unhandled_scripts == ()
     assert made.files.keys() == {*files, *(["ssl/cert.pem"] if has_script else [])}
     if has_link or has_script:
         assert made.files["ssl/cert.pem"] == Linked(Kind.SYMLINK, 0o777, link="other.pem" if has_link else "cacert.pem")

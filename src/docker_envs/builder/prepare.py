@@ -1,0 +1,154 @@
+"""All that is known before a layer is made: base, packages, plan, activation and accounts, checked together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from docker_envs.archive.entry import DIRECTORY_MTIME
+from docker_envs.builder.activate import PlannedActivation, plan_activation
+from docker_envs.builder.application.layer import owners_of
+from docker_envs.builder.application.planned_accounts import PlannedAccounts, plan_accounts
+from docker_envs.builder.base_system import check_library, find_library, required_glibc
+from docker_envs.builder.configure import environment_variables
+from docker_envs.builder.recording import check_packages
+from docker_envs.builder.resolve import read_packages, resolve
+from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment, plan_environment
+from docker_envs.errors import BuildError
+from docker_envs.images.location import Transport
+from docker_envs.oci.image import Image, scratch
+from docker_envs.planner.environment import PlannedEnvironment
+from docker_envs.planner.plan import Plan, make_plan
+
+if TYPE_CHECKING:
+    from docker_envs.builder.cache import CacheDirectory
+    from docker_envs.builder.deliver import Delivery
+    from docker_envs.builder.fetching import Archives
+    from docker_envs.builder.remote_caches import RemoteCaches
+    from docker_envs.builder.request import BuildRequest
+    from docker_envs.oci.reference import Reference
+    from docker_envs.report import Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that is known before a layer is made.
+
+    Attributes:
+        base: The base image, of which only manifest and config were read.
+        plan: What will be made.
+        archives: Host path of each package's archive, by its sha256.
+        env: Variables that make the environment known, before its scripts.
+        activation: How the environment is activated.
+        caches: Remote caches that may have layers.
+        accounts: Users and groups.
+    """
+
+    base: Image
+    plan: Plan
+    archives: Archives
+    env: dict[str, str]
+    activation: PlannedActivation
+    caches: RemoteCaches
+    accounts: PlannedAccounts
+
+
+def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, reporter: Reporter) -> Prepared:
+    """Read base, lock and packages, and plan what will be made.
+
+    Args:
+        request: What is wanted.
+        cache: What is known already, and where more is kept.
+        delivery: How base, packages and caches are reached.
+        reporter: Hears what is done.
+
+    Raises:
+        DockerEnvsError: See `docker_envs.builder.build.build`.
+    """
+    options = request.link_options
+    base = scratch(request.platform) if request.base is None else delivery.base(request.base, request.platform, cache)
+    lock = resolve(request, cache.repodata, reporter)
+    packages, archives = read_packages(
+        lock, cache=cache, caches=delivery.caches, open_url=delivery.open_url, reporter=reporter
+    )
+    conda = plan_environment(packages, options)
+    _check_scripts(request, conda)
+    mtime = DIRECTORY_MTIME if request.epoch is None else request.epoch
+    owners = owners_of(request.files)
+    accounts = plan_accounts(base, request.users, request.groups, owners=owners, mtime=mtime, reporter=reporter)
+    others = len(request.files) + bool(accounts.entries) + has_record(request)
+    budget = request.max_layers - len(base.layers) - others
+    plan = _plan(request, PlannedEnvironment(conda), budget)
+    if has_record(request):
+        check_packages(conda.packages, prefix=options.prefix)
+    for group in _unused_groups(request, plan):
+        reporter.warning(f"no package is in the group `{group}`")
+    _check_base(request, base, conda, reporter)
+    env = _variables(request, base)
+    before = {**base.config.env, **env}
+    activation = plan_activation(conda, archives, prefix=options.prefix, env=before, mode=request.activation)
+    for left in activation.activation.unresolved:
+        reporter.message(f"note: `{left.path}` of `{left.package}` is left to an entrypoint: {left.reason}")
+    if activation.entrypoint and request.base is None:
+        reporter.warning("the entrypoint needs `/bin/sh`, which `scratch` does not have")
+    if activation.entrypoint and len(plan.layers) == budget:
+        # The entrypoint is a layer as well; what activates the environment does not depend on how packages are grouped.
+        plan = _plan(request, plan.environment, budget - 1)
+    return Prepared(base, plan, archives, env, activation, delivery.caches, accounts)
+
+
+def has_record(request: BuildRequest) -> bool:
+    """Whether the image gets a record of its environment."""
+    return request.record and request.declaration is not None
+
+
+def _variables(request: BuildRequest, base: Image) -> dict[str, str]:
+    if request.declaration is None:
+        return {}
+    variables = request.declaration.variables
+    return environment_variables(base.config.env, prefix=request.link_options.prefix, variables=variables)
+
+
+def _plan(request: BuildRequest, environment: PlannedEnvironment, budget: int) -> Plan:
+    return make_plan(environment, budget=budget, compression=request.compression, grouping=request.grouping)
+
+
+def _unused_groups(request: BuildRequest, plan: Plan) -> list[str]:
+    used = {layer.group.group for layer in plan.layers}
+    return [group.name for group in request.grouping.groups if group.name not in used]
+
+
+def _check_scripts(request: BuildRequest, conda: CondaEnvironment) -> None:
+    if request.strict and conda.unhandled_scripts:
+        scripts = ", ".join(f"`{script.path}` of `{script.package}`" for script in conda.unhandled_scripts)
+        raise BuildError(
+            f"scripts that an installer would run are not run here: {scripts}", hint="build without `--strict`"
+        )
+
+
+def _check_base(request: BuildRequest, base: Image, conda: CondaEnvironment, reporter: Reporter) -> None:
+    wanted = required_glibc(conda.metadata)
+    if wanted is None or request.force:
+        return
+    if request.base is None:
+        reporter.warning(f"`scratch` has no C library, but `{wanted[1]}` and others need glibc to run")
+        return
+    destinations = request.destinations
+    home = home_of(request)
+    reads_layers = bool(
+        home is None
+        or destinations.archive
+        or destinations.layout
+        or destinations.load
+        or any(target.registry != home.registry for target in destinations.push)
+    )
+    found = find_library(base, wanted, reads_layers=reads_layers)
+    if found is not None:
+        check_library(found, wanted, base=str(request.base))
+
+
+def home_of(request: BuildRequest) -> Reference | None:
+    """The name of a base in its registry; None of one from elsewhere."""
+    if request.base is None or request.base.transport is not Transport.REGISTRY:
+        return None
+    return request.base.reference
