@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 START_SECONDS = 30
+#: How long a log says nothing when all of it is there.
+QUIET_SECONDS = 0.15
 STORAGE_DRIVERS = ("overlay2", "vfs")
 PODMAN_STORAGE_DRIVERS = ("overlay", "vfs")
 
@@ -145,6 +147,15 @@ def run_registry(folder: Path, *, htpasswd: str = "", auth: str = "", in_memory:
 
     with running(["docker-registry", "serve", f"{folder}/config.yml"], log, address) as found:
         yield found
+
+
+def settled_log(log: Path) -> str:
+    """What a registry has in its log, where requests come a moment after they were answered."""
+    content = None
+    while (now := log.read_bytes()) != content:
+        content = now
+        time.sleep(QUIET_SECONDS)
+    return now.decode()
 
 
 @contextmanager

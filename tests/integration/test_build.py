@@ -22,7 +22,7 @@ from tests.base_image import CMD, ENV, HOST_ARCHITECTURE, LABELS
 from tests.builds import docker_envs, environment, read_image_file
 from tests.images import flattened
 from tests.oracle import compare, install_with_rattler, read_tree
-from tests.services import run_registry
+from tests.services import run_registry, settled_log
 
 if TYPE_CHECKING:
     from tests.base_image import BaseImage
@@ -56,8 +56,8 @@ def raw(reference: str, *options: str) -> dict[str, Any]:
 
 
 def requests(log: Path, start: int, repository: str) -> list[str]:
-    """Method and path of what a registry was asked about a repository since `start` bytes of its log."""
-    text = log.read_bytes()[start:].decode()
+    """Method and path of what a registry was asked about a repository since `start` characters of its log."""
+    text = settled_log(log)[start:]
     found = re.findall(r'"(GET|HEAD|PUT|POST|PATCH) (/v2/[^ "?]*)', text)
     return [f"{method} {path}" for method, path in found if path.startswith(f"/v2/{repository}/")]
 
@@ -134,7 +134,7 @@ def test_blobs_of_the_base_are_not_downloaded(cache: Path, channel: Path, base_l
             check=True,
         )
         log, manifest = tmp_path / "log", raw(f"{registry}/base:1", "--raw")
-        start = log.stat().st_size
+        start = len(settled_log(log))
         build(cache, f"{registry}/base:1", channel, "--push", f"{registry}/target:1", "--attach", "none")
         read = [line for line in requests(log, start, "base") if line.startswith("GET ")]
         config = f"GET /v2/base/blobs/{manifest['config']['digest']}"
@@ -154,7 +154,7 @@ def test_a_second_push_uploads_nothing(cache: Path, channel: Path, tmp_path: Pat
         # This registry has no list of referrers but the tag that stands in for it.
         referrers = [f"referrers/{digest}", f"manifests/{digest.replace(':', '-')}"]
         for attached, asked in (("none", []), ("sbom", [f"GET /v2/target/{path}" for path in referrers])):
-            start = (tmp_path / "log").stat().st_size
+            start = len(settled_log(tmp_path / "log"))
             assert build(cache, "scratch", channel, "--push", target, "--attach", attached).digest == digest
             assert requests(tmp_path / "log", start, "target") == tag + asked
 

@@ -16,7 +16,7 @@ from docker_envs.transports.http import HttpClient
 from docker_envs.transports.registry.client import RegistryClient
 from docker_envs.transports.registry.registries_conf import RegistriesConf
 from docker_envs.validate import validate_image
-from tests.services import require_programs, running
+from tests.services import require_programs, running, settled_log
 from tests.simulators.images import tiny_image
 from tests.simulators.proxy import ProxySimulator
 from tests.simulators.registry import RegistrySimulator
@@ -274,7 +274,7 @@ def test_a_pull_through_mirror(registry: str, tmp_path: Path) -> None:
         assert pulled.digest == image.digest
         validate_image(pulled)
         assert reporter.warnings == []
-        asked = re.findall(r'"GET (/v2/mirrored/\w+)/', (tmp_path / "mirror" / "log").read_text())
+        asked = re.findall(r'"GET (/v2/mirrored/\w+)/', settled_log(tmp_path / "mirror" / "log"))
         assert set(asked) == {"/v2/mirrored/manifests", "/v2/mirrored/blobs"}
     # Now that the mirror is gone, everything comes from the registry.
     pulled = RegistryClient(http=HttpClient(rule=RULE), registries=settings, reporter=reporter).image(target)

@@ -14,7 +14,7 @@ from docker_envs.transports.registry.client import RegistryClient
 from docker_envs.validate import validate_image
 from tests.base_image import HOST_ARCHITECTURE, push_base_image
 from tests.builds import docker_envs
-from tests.services import run_registry
+from tests.services import run_registry, settled_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,9 +67,9 @@ def test_many_images(place: str, registry_folder: Path, tmp_path: Path, channel:
         build(tmp_path, channel, base, number, name)
     (tmp_path / "list").write_text("\n".join(names))
     log = registry_folder / "log"
-    start = log.stat().st_size
+    start = len(settled_log(log))
     document = json.loads(run(tmp_path, "rebase", "--file", tmp_path / "list", "--onto", patched, "--json"))
-    asked = log.read_bytes()[start:].decode()
+    asked = settled_log(log)[start:]
     assert (document["rebased"], document["base_bytes_sent"]) == (IMAGES, 0)
     images = [RegistryClient().image(Reference.parse(name)) for name in names]
     for image in images:

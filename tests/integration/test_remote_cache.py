@@ -14,7 +14,7 @@ from docker_envs.oci.reference import Reference
 from docker_envs.transports.registry.client import RegistryClient
 from docker_envs.validate import validate_image
 from tests.builds import AMD64, docker_envs, read_image_file
-from tests.services import run_registry
+from tests.services import run_registry, settled_log
 from tests.simulators.channel import ChannelSimulator
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Machines:
     def requests(self) -> list[str]:
         """Method and path of each request so far."""
         line = r'response completed.*? http\.request\.method=(\S+) .*?http\.request\.uri="?([^\s"?]+)'
-        found = re.findall(line, self._log.read_text())
+        found = re.findall(line, settled_log(self._log))
         return [f"{method} {path}" for method, path in found]
 
     def packages(self) -> list[str]:

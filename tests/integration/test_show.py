@@ -13,7 +13,7 @@ from docker_envs.transports.registry.client import RegistryClient
 from tests.browser import Browser, run_browser
 from tests.builds import docker_envs
 from tests.packages.build import PackageSpec, text, write_channel
-from tests.services import run_registry
+from tests.services import run_registry, settled_log
 from tests.unit.cli.test_page import hostile
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ def test_show_reads_documents_and_the_record_only(tmp_path: Path, own_channel: P
         build(tmp_path, own_channel, "1.0", "--push", name, base=base_image.oci)
         image: Image = RegistryClient().image(Reference.parse(name))
         log = tmp_path / "log"
-        start = len(log.read_text())
+        start = len(settled_log(log))
         document = docker_envs("show", name, "--json", cache=tmp_path / "cache").document
-        fetched = written(log.read_text(), start)
+        fetched = written(settled_log(log), start)
         record = image.layers[-1]
         expected = {
             "1": len(image.manifest.raw),
