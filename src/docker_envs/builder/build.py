@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -15,11 +14,12 @@ from docker_envs.builder.cache import CacheDirectory, open_cache
 from docker_envs.builder.cached_layers import CachedLayers, Makers
 from docker_envs.builder.configure import add_layers, annotate, configure, timestamp_text
 from docker_envs.builder.deliver import Delivery
+from docker_envs.builder.files_layers import FilesMade, make_files_layers
 from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.builder.prepare import Prepared, has_record, home_of, prepare
-from docker_envs.builder.recording import check_files, record_build
+from docker_envs.builder.recording import record_build
 from docker_envs.builder.resolve import DOWNLOADS
 from docker_envs.builder.verify_cached import choose_sample, verify_cached
 from docker_envs.environments.findings import Finding, FindingKind
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
-    from docker_envs.archive.entry import Entry
     from docker_envs.builder.request import BuildRequest
     from docker_envs.oci.layer import Layer
     from docker_envs.planner.plan import Plan, PlannedLayer
@@ -114,7 +113,7 @@ def build_platforms(requests: Sequence[BuildRequest], *, reporter: Reporter = SI
     """
     start = time.monotonic()
     first = requests[0]
-    delivery = _delivery(first, reporter)
+    delivery = delivery_of(first, reporter)
     delivery.check()
     with open_cache(first.cache, read_only=first.cache_read_only, reporter=reporter) as cache:
         named, results = _build_all(requests, cache, delivery, reporter)
@@ -124,7 +123,8 @@ def build_platforms(requests: Sequence[BuildRequest], *, reporter: Reporter = SI
     return PlatformsResult(named, results, time.monotonic() - start)
 
 
-def _delivery(request: BuildRequest, reporter: Reporter) -> Delivery:
+def delivery_of(request: BuildRequest, reporter: Reporter) -> Delivery:
+    """What brings an image to the destinations of a request."""
     transports = Transports(request.connection, reporter=reporter)
     return Delivery(request.destinations, transports, access=request.access, caches=request.caches)
 
@@ -136,9 +136,11 @@ def _build_all(
     prepared = [_timed(prepare, request, cache, delivery, reporter) for request in requests]
     results = []
     for request, (each, before) in zip(requests, prepared, strict=True):
-        (image, findings), seconds = _timed(_make, request, each, cache, delivery, reporter)
+        made, seconds = _timed(make_image, request, each, cache, delivery, reporter)
         base_layers = len(each.base.layers)
-        results.append(BuildResult(image, each.plan, before + seconds, each.activation, findings, base_layers))
+        results.append(
+            BuildResult(made.image, each.plan, before + seconds, each.activation, made.findings, base_layers)
+        )
     image, *variants = (result.image for result in results)
     return NamedImage(image, requests[0].destinations.names, tuple(variants)), tuple(results)
 
@@ -154,19 +156,51 @@ def plan_only(request: BuildRequest, *, reporter: Reporter = SILENT) -> Prepared
     Raises:
         DockerEnvsError: As `build` does.
     """
-    delivery = _delivery(request, reporter)
+    delivery = delivery_of(request, reporter)
     with open_cache(request.cache, read_only=request.cache_read_only, reporter=reporter) as cache:
         return prepare(request, cache, delivery, reporter)
 
 
-def _make(
-    request: BuildRequest, prepared: Prepared, cache: CacheDirectory, delivery: Delivery, reporter: Reporter
-) -> tuple[Image, tuple[Finding, ...]]:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An image that is not delivered yet.
+
+    Attributes:
+        image: The image.
+        findings: What is worth knowing about the packages.
+        files: Its layers of files.
+    """
+
+    image: Image
+    findings: tuple[Finding, ...] = ()
+    files: tuple[FilesMade, ...] = ()
+
+
+def make_image(
+    request: BuildRequest,
+    prepared: Prepared,
+    cache: CacheDirectory,
+    delivery: Delivery,
+    reporter: Reporter,
+    *,
+    kept: Sequence[FilesMade] = (),
+) -> Made:
+    """From the plan to the image; packages are fetched and layers made as far as they are not there.
+
+    Args:
+        request: What was prepared.
+        prepared: What is known about it.
+        cache: Where layers are kept.
+        delivery: Gets layers while others are made.
+        reporter: Hears what is done.
+        kept: Layers of files that need not be made again, see `make_files_layers`.
+
+    Raises:
+        DockerEnvsError: As `build` does.
+    """
     if request.declaration is None and not request.files and not prepared.accounts.entries:
-        return configure(prepared.base, request.container, env={}), ()
-    with ThreadPoolExecutor(cores()) as executor, ExitStack() as stack:
-        # What is wrong with them is known before packages are fetched.
-        files = _open_files(request, prepared, stack)
+        return Made(configure(prepared.base, request.container, env={}))
+    with ThreadPoolExecutor(cores()) as executor:
         maker = partial(
             LayerMaker,
             LayerStore.of(cache),
@@ -175,6 +209,10 @@ def _make(
             reporter=reporter,
         )
         makers = Makers(maker(executor=executor), maker(executor=None))
+        # What is wrong with them is known before packages are fetched.
+        files = make_files_layers(
+            _application(request, prepared), request.files, makers.during, recorded=has_record(request), kept=kept
+        )
         store = LayerStore.of(cache, trusted=delivery.caches.names)
         sources = CachedLayers(store, delivery.caches, makers, prepared.archives, reporter=reporter)
         missing = sources.find(prepared.plan.layers)
@@ -191,7 +229,7 @@ def _make(
     for finding in findings:
         if finding.kind is not FindingKind.LINK_SCRIPT or finding.path in _attention(prepared.plan):
             reporter.warning(str(finding))
-    return image, tuple(findings)
+    return Made(image, tuple(findings), files)
 
 
 def _attention(plan: Plan) -> set[str]:
@@ -217,8 +255,8 @@ def _make_layers(plan: Plan, sources: CachedLayers, delivery: Delivery, *, uploa
     return map_parallel(make, plan.layers, workers=cores() + waiting, cost=lambda planned: planned.size)
 
 
-def _open_files(request: BuildRequest, prepared: Prepared, stack: ExitStack) -> list[tuple[str, list[Entry]]]:
-    application = Application(
+def _application(request: BuildRequest, prepared: Prepared) -> Application:
+    return Application(
         prefix=request.link_options.prefix,
         platform=request.platform,
         python=prepared.plan.environment.conda.python,
@@ -226,26 +264,20 @@ def _open_files(request: BuildRequest, prepared: Prepared, stack: ExitStack) -> 
         epoch=request.epoch,
         has_base=request.base is not None,
     )
-    accounts = prepared.accounts.entries
-    files = [("users and groups", application.arranged("users and groups", accounts))] if accounts else []
-    files += [(layer.title, stack.enter_context(application.open_layer(layer))) for layer in request.files]
-    for title, entries in files if has_record(request) else ():
-        check_files(title, entries, prefix=application.prefix)
-    return files
 
 
 def _assemble(
     request: BuildRequest,
     prepared: Prepared,
     layers: list[Layer],
-    files: list[tuple[str, list[Entry]]],
+    files: Sequence[FilesMade],
     maker: LayerMaker,
 ) -> Image:
     activation = prepared.activation
     created = timestamp_text(prepared.plan.environment.timestamp if request.epoch is None else request.epoch)
     image = add_layers(prepared.base, prepared.plan, layers, created=created)
     prefix = request.link_options.prefix
-    others = [(title, maker.layer_of_entries(found, title=title)) for title, found in files]
+    others = [(each.title, each.layer) for each in files]
     entries = activation.entries(prefix)
     if entries:
         others.append(("entrypoint", maker.layer_of_entries(entries, title="entrypoint")))

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from docker_envs.builder.application.contents import HostFiles
 
-_IGNORE_FILE = ".dockerignore"
+#: Beside the declaration, with patterns of what is left out.
+IGNORE_FILE = ".dockerignore"
 
 
 def host_source(files: HostFiles) -> Path:
@@ -76,6 +77,17 @@ def iter_host_files(files: HostFiles, path: str, *, owner: tuple[int, int], mtim
         raise InvalidInputError(f"`{files.source}` in `{files.context}` {reason}")
 
 
+def is_taken(files: HostFiles, inside: str) -> bool:
+    """Whether a path below the source, relative to it, is copied when it is there.
+
+    Raises:
+        InvalidInputError: A pattern is malformed.
+        StorageError: The `.dockerignore` cannot be read.
+    """
+    selection = _Selection(files, "", (0, 0), 0, is_file=False)
+    return not selection.left_out_by(inside) and (not files.include or selection.included.matches(inside))
+
+
 def _is_inside(source: str) -> bool:
     return not source.startswith("/") and posixpath.normpath(source).partition("/")[0] != ".."
 
@@ -97,7 +109,7 @@ class _Selection:
     def __post_init__(self) -> None:
         files = self.files
         self.root = posixpath.normpath(files.source)
-        self.ignored = IgnorePatterns(_ignore_lines(files), source=_IGNORE_FILE)
+        self.ignored = IgnorePatterns(_ignore_lines(files), source=IGNORE_FILE)
         self.excluded = IgnorePatterns(files.exclude, source="exclude")
         self.included = IgnorePatterns(files.include, source="include")
 
@@ -105,7 +117,7 @@ class _Selection:
         """What becomes of an entry of the host, see `images.host_files.Change`."""
         inside = posixpath.basename(self.root) if self.is_file else entry.path[len(self.path) :].lstrip("/")
         is_directory = entry.kind is Kind.DIRECTORY
-        if inside and (without := self._left_out_by(inside)):
+        if inside and (without := self.left_out_by(inside)):
             self.left_out, may_return = without
             if not (is_directory and may_return):
                 return None
@@ -116,11 +128,11 @@ class _Selection:
             self.held.add(entry.path)
         return self._normalised(entry)
 
-    def _left_out_by(self, inside: str) -> tuple[str, bool] | None:
+    def left_out_by(self, inside: str) -> tuple[str, bool] | None:
         """What leaves a path out, and whether something below it may be put back in."""
         place = self.root if self.is_file else posixpath.normpath(f"{self.root}/{inside}")
         if self.ignored.matches(place):
-            return f"`{_IGNORE_FILE}`", self.ignored.may_spare(place)
+            return f"`{IGNORE_FILE}`", self.ignored.may_spare(place)
         if self.excluded.matches(inside):
             return "`exclude`", self.excluded.may_spare(inside)
         return None
@@ -149,7 +161,7 @@ class _Selection:
 
 
 def _ignore_lines(files: HostFiles) -> list[str]:
-    path = files.context / _IGNORE_FILE
+    path = files.context / IGNORE_FILE
     if not _is_inside(files.source) or not path.is_file():
         return []
     with storage_errors("read", path):

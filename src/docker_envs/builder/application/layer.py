@@ -24,7 +24,7 @@ from docker_envs.images.host_files import WELL_KNOWN_MODES
 from docker_envs.paths import image_path, parent_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from docker_envs.builder.application.planned_accounts import PlannedAccounts
@@ -45,8 +45,8 @@ _LINKS = {
     "var/run": "run",
     "var/lock": "run/lock",
 }
-# What a source tree has that is not of the project.
-_NOT_SOURCE = ("**/__pycache__", "**/*.egg-info", ".git", ".venv")
+#: What a source tree has that is not of the project.
+NOT_SOURCE = ("**/__pycache__", "**/*.egg-info", ".git", ".venv")
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Application:
         root = files.context / files.source
         target = self._installation(root)
         owner = self.accounts.owner(files.owner)
-        chosen = replace(files, exclude=(*_NOT_SOURCE, *files.exclude))
+        chosen = replace(files, exclude=(*NOT_SOURCE, *files.exclude))
         yield from iter_host_files(chosen, place_of(files.path), owner=owner, mtime=self.mtime)
         yield from source_entries(root, f"/{place_of(files.path)}", target)
 
@@ -128,6 +128,15 @@ class Application:
                 f"the environment has no Python for the project `{root}`", hint="add `python` to it"
             )
         return Installation(self.prefix, self.python.version, self.python.site_packages, self.mtime)
+
+    @property
+    def directories(self) -> dict[str, Entry]:
+        """Those of all layers so far, by path; layers above have them alike."""
+        return dict(self._directories)
+
+    def adopt(self, directories: Mapping[str, Entry]) -> None:
+        """Go on above a layer that was made before, with the directories that were known then."""
+        self._directories.update(directories)
 
     def arranged(self, title: str, entries: Iterable[Entry]) -> list[Entry]:
         """Entries of a layer sorted, with all directories above them.
