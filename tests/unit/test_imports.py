@@ -58,6 +58,7 @@ HOMES = {
     "license_expression": ("records",),
     "spdx_tools": ("records.spdx",),
     "cyclonedx": ("records.cyclonedx",),
+    "uv": ("environments.pypi.resolving.uv",),
 }
 
 

@@ -9,6 +9,8 @@ from docker_envs.errors import InvalidInputError
 from docker_envs.paths import absolute_image_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from docker_envs.oci.descriptor import Platform
 
 DEFAULT_PREFIX = "/opt/conda"
@@ -82,3 +84,18 @@ class LockedPackage(Protocol):
     @property
     def size(self) -> int | None:
         """Of the archive in bytes, when known."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipLine:
+    """A line for pip that a declaration of another kind holds.
+
+    Attributes:
+        text: As in a `requirements.txt`: a requirement or an option.
+        place: Where it stands, for messages.
+        directory: What paths in it are relative to.
+    """
+
+    text: str
+    place: str
+    directory: Path

@@ -11,6 +11,7 @@ from docker_envs.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from docker_envs.environments.base import PipLine
     from docker_envs.environments.conda.package import CondaPackage
     from docker_envs.environments.conda.solving.channels import ChannelPriority
     from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
@@ -32,6 +33,7 @@ class Declaration:
         virtual_packages: What the declaration says that its target has; overrides of the user come after these.
         settings: How to solve.
         notes: What the user should know about how it was understood, one line each.
+        pip: Lines for pip, where the reader was told to keep them.
     """
 
     channels: tuple[str, ...] = ()
@@ -42,6 +44,7 @@ class Declaration:
     virtual_packages: tuple[VirtualPackage, ...] = ()
     settings: SolveSettings = field(default_factory=SolveSettings)
     notes: tuple[str, ...] = ()
+    pip: tuple[PipLine, ...] = ()
 
     def merged(self, *, channels: tuple[str, ...], specs: tuple[str, ...]) -> Declaration:
         """With more channels (of lower priority) and specs.
@@ -94,6 +97,7 @@ def merge_declarations(declarations: Sequence[Declaration]) -> Declaration:
                 *other.notes,
                 *(f"{other.source} sets the variable `{name}` to another value, which holds" for name in changed),
             ),
+            pip=(*merged.pip, *other.pip),
         )
     return merged
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from docker_envs.environments.conda.declarations.pixi_pypi import read_pypi_dependencies, read_pypi_options
 from docker_envs.environments.conda.declarations.pixi_spec import check_keys, read_dependencies
 from docker_envs.environments.conda.solving.channels import ChannelPriority, parse_channel
 from docker_envs.environments.conda.solving.solve_settings import SolveStrategy
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeVar
 
+    from docker_envs.environments.base import PipLine
     from docker_envs.fields import Fields
 
     Word = TypeVar("Word", bound=StrEnum)
@@ -47,7 +49,8 @@ class PixiFeature:
         channels: Pairs of a channel and its priority; None for those of the workspace.
         specs: Match specs by package.
         constraints: Likewise.
-        pypi: Names of packages from PyPI.
+        pypi: Lines for pip by package from PyPI.
+        pypi_options: Lines for pip that say where it looks.
         variables: Variables set on activation.
         scripts: Scripts run on activation.
         platforms: Names of the platforms it is for; None for all.
@@ -59,7 +62,8 @@ class PixiFeature:
     channels: tuple[tuple[str, int], ...] | None = None
     specs: Mapping[str, str] = field(default_factory=dict)
     constraints: Mapping[str, str] = field(default_factory=dict)
-    pypi: tuple[str, ...] = ()
+    pypi: Mapping[str, PipLine] = field(default_factory=dict)
+    pypi_options: tuple[PipLine, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     scripts: tuple[str, ...] = ()
     platforms: tuple[str, ...] | None = None
@@ -83,14 +87,14 @@ def read_feature(table: Fields, *, names: tuple[str, str], pool: Mapping[str, An
     """
     specs: dict[str, str] = {}
     constraints: dict[str, str] = {}
-    pypi: dict[str, None] = {}
+    pypi: dict[str, PipLine] = {}
     variables: dict[str, str] = {}
     scripts: tuple[str, ...] = ()
     for target in _targets(table, names):
         for key in _DEPENDENCIES:
             specs.update(read_dependencies(target, key, pool=pool, directory=directory))
         constraints.update(read_dependencies(target, "constraints", pool=pool, directory=directory))
-        pypi.update(dict.fromkeys(target.get("pypi-dependencies", dict) or {}))
+        pypi.update(read_pypi_dependencies(target, directory=directory))
         if target.get("dev", dict):
             raise target.error("dev", "packages that have to be built from their source are not supported")
         if target.get("activation", dict):
@@ -102,7 +106,8 @@ def read_feature(table: Fields, *, names: tuple[str, str], pool: Mapping[str, An
         channels=read_channels(table, directory) if "channels" in table.document else None,
         specs=specs,
         constraints=constraints,
-        pypi=tuple(pypi),
+        pypi=pypi,
+        pypi_options=read_pypi_options(table, directory=directory),
         variables=variables,
         scripts=scripts,
         platforms=tuple(table.strings("platforms")) if "platforms" in table.document else None,

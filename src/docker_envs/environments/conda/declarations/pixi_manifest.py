@@ -9,7 +9,10 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from packaging.dependency_groups import resolve_dependency_groups
+
 from docker_envs.documents.toml_document import parse_toml
+from docker_envs.environments.base import PipLine
 from docker_envs.environments.conda.declarations.declaration import Declaration
 from docker_envs.environments.conda.declarations.environment_yml import PYPI_HINT
 from docker_envs.environments.conda.declarations.pixi_feature import (
@@ -22,6 +25,7 @@ from docker_envs.environments.conda.declarations.pixi_feature import (
     read_word,
 )
 from docker_envs.environments.conda.declarations.pixi_lock import DEFAULT_ENVIRONMENT, read_pixi_lock, staleness
+from docker_envs.environments.conda.declarations.pixi_pypi import read_pypi_options
 from docker_envs.environments.conda.declarations.pixi_spec import check_keys
 from docker_envs.environments.conda.declarations.pixi_workspace import (
     WORKSPACE_KEYS,
@@ -62,8 +66,18 @@ def is_pixi_pyproject(text: str) -> bool:
     return re.search(r"^\s*\[+\s*tool\s*\.\s*pixi\b", text, re.MULTILINE) is not None
 
 
-def read_pixi_manifest(path: Path, text: str, *, environment: str, platform: Platform) -> Declaration:
+def read_pixi_manifest(
+    path: Path, text: str, *, environment: str, platform: Platform, with_pip: bool = False
+) -> Declaration:
     """One environment of a workspace: the packages of the `pixi.lock` beside it if that is fresh, else its specs.
+
+    Args:
+        path: The file.
+        text: Its content.
+        environment: The one that is wanted.
+        platform: The one that it is wanted for.
+        with_pip: Whether packages from PyPI are handed on, and not refused; then the lock, which holds them as well,
+            is not used.
 
     Raises:
         InvalidDeclarationError: It cannot be understood, has no such environment, is not for the platform, or needs
@@ -71,10 +85,13 @@ def read_pixi_manifest(path: Path, text: str, *, environment: str, platform: Pla
     """
     try:
         workspace = _Workspace.parse(path, text)
-        declared = workspace.declare(environment, subdir_of(platform))
+        declared = workspace.declare(environment, subdir_of(platform), with_pip=with_pip)
     except FormatError as error:
         raise InvalidDeclarationError(error.source, error.reason, hint=error.hint) from error
     lock = path.parent / LOCK_NAME
+    if declared.pip and lock.is_file():
+        note = f"`{lock}` is not used, since it holds packages from PyPI"
+        return replace(declared, notes=(*declared.notes, note))
     if not lock.is_file():
         return declared
     reason = staleness(lock, declared, environment=environment, platform=platform)
@@ -108,20 +125,20 @@ class _Workspace:
         manifest: What pixi reads: the file, or `[tool.pixi]` in it.
         workspace: `[workspace]`, once `[project]`.
         python: What `project.requires-python` says in a `pyproject.toml`.
-        pypi_groups: Whether a feature of a `pyproject.toml` has requirements of its own, by the feature's name.
+        pypi_groups: Requirements that features of a `pyproject.toml` have of their own, by the feature's name.
     """
 
     path: Path
     manifest: Fields
     workspace: Fields
     python: str | None
-    pypi_groups: dict[str, bool]
+    pypi_groups: dict[str, tuple[str, ...]]
 
     @classmethod
     def parse(cls, path: Path, text: str) -> _Workspace:
         document = Fields(parse_toml(path, text), str(path))
         manifest, python = document, None
-        groups: dict[str, bool] = {}
+        groups: dict[str, tuple[str, ...]] = {}
         if path.name == "pyproject.toml":
             tool = document.get("tool", dict) or {}
             if "pixi" not in tool:
@@ -140,12 +157,18 @@ class _Workspace:
     def environment_names(self) -> set[str]:
         return {DEFAULT_ENVIRONMENT, *(self.manifest.get("environments", dict) or {})}
 
-    def declare(self, name: str, subdir: str) -> Declaration:
+    def declare(self, name: str, subdir: str, *, with_pip: bool) -> Declaration:
         """Put one environment together for a subdir."""
         environment = self._environment(name)
         place = self._platform(name, environment, subdir)
         features = self._features(environment, place)
-        self._refuse_pypi(name, environment, features)
+        pip = self._pip_lines(environment, features)
+        if pip and not with_pip:
+            raise InvalidDeclarationError(
+                str(self.path),
+                f"environment `{name}` needs packages from PyPI (`{pip[0].text}`), which are not supported yet",
+                hint=PYPI_HINT,
+            )
         variables: dict[str, str] = {}
         for feature in reversed(features):
             variables.update(feature.variables)
@@ -157,6 +180,7 @@ class _Workspace:
             virtual_packages=self._virtual_packages(features, place),
             settings=self._settings(features),
             notes=tuple(self._notes(environment, features, variables)),
+            pip=pip,
         )
 
     def _environment(self, name: str) -> Fields:
@@ -252,20 +276,22 @@ class _Workspace:
             exclude_newer=read_exclude_newer(self.workspace),
         )
 
-    def _refuse_pypi(self, name: str, environment: Fields, features: Sequence[PixiFeature]) -> None:
-        packages = [package for feature in features for package in feature.pypi]
+    def _pip_lines(self, environment: Fields, features: Sequence[PixiFeature]) -> tuple[PipLine, ...]:
+        """What comes from PyPI, options in front; nothing when only options are there."""
         groups = [
             *environment.strings("features"),
-            *([] if environment.get("no-default-feature", bool) else ["default"]),
+            *([] if environment.get("no-default-feature", bool) else [DEFAULT_ENVIRONMENT]),
         ]
-        if any(self.pypi_groups.get(group) for group in groups):
-            packages.append("project.dependencies")
-        if packages:
-            raise InvalidDeclarationError(
-                str(self.path),
-                f"environment `{name}` needs packages from PyPI (`{packages[0]}`), which are not supported yet",
-                hint=PYPI_HINT,
-            )
+        lines: dict[str, PipLine] = {}
+        for feature in reversed(features):
+            lines.update(feature.pypi)
+        found = [lines[name] for name in sorted(lines)]
+        for group in groups:
+            place = f"{self.path}: requirements of `{group}`"
+            found += [PipLine(text, place, self.path.parent) for text in self.pypi_groups.get(group, ())]
+        options = [line for feature in features for line in feature.pypi_options]
+        options += read_pypi_options(self.workspace, directory=self.path.parent)
+        return (*dict.fromkeys(options), *found) if found else ()
 
     def _notes(self, environment: Fields, features: Sequence[PixiFeature], variables: dict[str, str]) -> list[str]:
         notes = []
@@ -283,13 +309,23 @@ class _Workspace:
         return notes
 
 
-def _pyproject(document: Fields) -> tuple[str | None, dict[str, bool]]:
+def _pyproject(document: Fields) -> tuple[str | None, dict[str, tuple[str, ...]]]:
     """What pixi takes from the rest of a `pyproject.toml`: Python, and requirements as features."""
-    groups = dict.fromkeys(document.get("dependency-groups", dict) or {}, True)
+    groups = _dependency_groups(document)
     if document.get("project", dict) is None:
         return "python", groups
     project = document.object("project")
-    groups |= dict.fromkeys(project.get("optional-dependencies", dict) or {}, True)
-    groups["default"] = bool(project.strings("dependencies"))
+    if project.get("optional-dependencies", dict):
+        extras = project.object("optional-dependencies")
+        groups |= {extra: tuple(extras.strings(extra)) for extra in extras.document}
+    groups[DEFAULT_ENVIRONMENT] = tuple(project.strings("dependencies"))
     requires = project.get("requires-python", str)
     return (f'python[version="{requires.removeprefix("==")}"]' if requires else "python"), groups
+
+
+def _dependency_groups(document: Fields) -> dict[str, tuple[str, ...]]:
+    table = document.get("dependency-groups", dict) or {}
+    try:
+        return {group: resolve_dependency_groups(table, group) for group in table}
+    except ExceptionGroup as error:
+        raise document.error("dependency-groups", str(error.exceptions[0])) from error

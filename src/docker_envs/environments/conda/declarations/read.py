@@ -38,6 +38,7 @@ def read_declaration(
     platform: Platform,
     environment: str = DEFAULT_ENVIRONMENT,
     categories: Collection[str] = (DEFAULT_CATEGORY,),
+    with_pip: bool = False,
 ) -> Declaration:
     """Read a declaration; its kind shows in its name and content.
 
@@ -46,6 +47,7 @@ def read_declaration(
         platform: The one whose packages are taken from a lock for several.
         environment: The one that is taken from a `pixi.lock` or manifest with several.
         categories: Those whose packages are taken from a `conda-lock.yml`.
+        with_pip: Whether what an `environment.yml` or a manifest of pixi wants from PyPI is handed on, not refused.
 
     Raises:
         InvalidDeclarationError: It cannot be read or understood.
@@ -57,11 +59,11 @@ def read_declaration(
     if _is_pixi_lock(path, text):
         return read_pixi_lock(path, environment=environment, platform=platform)
     if path.suffix == ".toml" and (path.name != "pyproject.toml" or is_pixi_pyproject(text)):
-        return read_pixi_manifest(path, text, environment=environment, platform=platform)
+        return read_pixi_manifest(path, text, environment=environment, platform=platform, with_pip=with_pip)
     if path.suffix in (".yml", ".yaml"):
         if is_conda_lock(text):
             return read_conda_lock(path, text, platform=platform, categories=categories)
-        return read_environment_yml(path, text)
+        return read_environment_yml(path, text, with_pip=with_pip)
     if path.name == "pyproject.toml":
         raise InvalidDeclarationError(str(path), "has no `[tool.pixi]`", hint=_HINT)
     raise InvalidDeclarationError(str(path), "unknown kind of declaration", hint=_HINT)
@@ -73,6 +75,7 @@ def read_declarations(
     platform: Platform,
     environment: str = DEFAULT_ENVIRONMENT,
     categories: Collection[str] = (DEFAULT_CATEGORY,),
+    with_pip: bool = False,
 ) -> Declaration:
     """Read several declarations as one; see `merge_declarations`.
 
@@ -81,13 +84,17 @@ def read_declarations(
         platform: As for `read_declaration`.
         environment: Likewise.
         categories: Likewise.
+        with_pip: Likewise.
 
     Raises:
         InvalidDeclarationError: One cannot be read or understood.
         InvalidInputError: They cannot be merged.
     """
     return merge_declarations(
-        [read_declaration(path, platform=platform, environment=environment, categories=categories) for path in paths]
+        [
+            read_declaration(path, platform=platform, environment=environment, categories=categories, with_pip=with_pip)
+            for path in paths
+        ]
     )
 
 

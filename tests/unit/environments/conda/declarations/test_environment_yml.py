@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from docker_envs.errors import SolveError
-from tests.unit.environments.conda.support import packages, read, refusal
+from docker_envs.environments.base import PipLine
+from docker_envs.environments.conda.declarations.declaration import merge_declarations
+from docker_envs.environments.conda.declarations.read import read_declaration
+from docker_envs.errors import InvalidDeclarationError, SolveError
+from tests.unit.environments.conda.support import AMD64, packages, read, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,3 +143,23 @@ def test_an_unsatisfiable_environment_is_explained(tmp_path: Path, channel: Path
         "no set of packages for `linux/amd64` fits the specs:\n"
         "Cannot solve the request because of: No candidates were found for greeting <1.\n"
     ).rstrip("\n")
+
+
+def test_what_comes_from_pypi_is_handed_on_to_who_wants_it(tmp_path: Path) -> None:
+    path = tmp_path / "environment.yml"
+    path.write_text("dependencies:\n  - python\n  - pip:\n    - requests>=2\n    - -r more.txt\n  - pip\n")
+    found = read_declaration(path, platform=AMD64, with_pip=True)
+    assert found.specs == ("python", "pip")
+    assert found.pip == (
+        PipLine("requests>=2", f"{path}:4:7", tmp_path),
+        PipLine("-r more.txt", f"{path}:5:7", tmp_path),
+    )
+    assert merge_declarations([found, found]).pip == (*found.pip, *found.pip)
+
+
+@pytest.mark.parametrize("section", ["pip: 3", "pip: [1]", "{pip: [a], b: c}"])
+def test_a_section_that_is_none(tmp_path: Path, section: str) -> None:
+    path = tmp_path / "environment.yml"
+    path.write_text(f"dependencies:\n  - {section}\n")
+    with pytest.raises(InvalidDeclarationError, match=r"environment\.yml:2:"):
+        read_declaration(path, platform=AMD64, with_pip=True)

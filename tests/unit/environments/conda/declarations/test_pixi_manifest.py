@@ -333,7 +333,7 @@ def test_requirements_of_a_python_project_are_from_pypi(tmp_path: Path) -> None:
     pixi = '[tool.pixi.workspace]\nchannels = ["c"]\nplatforms = ["linux-64"]\n'
     text = f'[project]\nname = "x"\ndependencies = ["flask"]\n{pixi}'
     assert refusal(tmp_path, "pyproject.toml", text) == (
-        "pyproject.toml: environment `default` needs packages from PyPI (`project.dependencies`), which are not "
+        "pyproject.toml: environment `default` needs packages from PyPI (`flask`), which are not "
         f"supported yet\n{PYPI_HINT}"
     )
     text = (

@@ -1,0 +1,1 @@
+"""From requirements to wheels that run on the target."""
