@@ -66,7 +66,8 @@ def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, re
         DockerEnvsError: See `docker_envs.builder.build.build`.
     """
     options = request.link_options
-    base = scratch(request.platform) if request.base is None else delivery.base(request.base, request.platform, cache)
+    place = request.pinned_base
+    base = scratch(request.platform) if place is None else delivery.base(place, request.platform, cache)
     lock = resolve(request, cache.repodata, reporter)
     packages, archives = read_packages(
         lock, cache=cache, caches=delivery.caches, open_url=delivery.open_url, reporter=reporter

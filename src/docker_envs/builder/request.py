@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     from docker_envs.builder.application.accounts import Group, User
     from docker_envs.builder.application.contents import FilesLayer
+    from docker_envs.digest import Digest
     from docker_envs.environments.conda.declarations.declaration import Declaration
     from docker_envs.environments.conda.linking.filters import Filter
+    from docker_envs.environments.conda.package import CondaPackage
     from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
     from docker_envs.images.location import Location
     from docker_envs.oci.descriptor import Platform
@@ -110,7 +112,9 @@ class BuildRequest:
 
     Attributes:
         base: Base image; None for `scratch`.
+        base_digest: Of the base's manifest for the platform, where a lock says which; None asks what its name leads to.
         declaration: The environment; None only renames or copies the base.
+        preferred: Packages that the solver chooses wherever they fit.
         platform: What the image runs on.
         cache: Directory for packages, repodata and layers.
         caches: Remote layer caches.
@@ -141,6 +145,8 @@ class BuildRequest:
     declaration: Declaration | None
     platform: Platform
     cache: Path
+    base_digest: Digest | None = None
+    preferred: tuple[CondaPackage, ...] = ()
     prefix: str = DEFAULT_PREFIX
     virtual_packages: tuple[VirtualPackage, ...] = ()
     container: ContainerSettings = field(default_factory=ContainerSettings)
@@ -163,6 +169,13 @@ class BuildRequest:
     cache_read_only: bool = False
     record: bool = True
     caches: CacheUse = field(default_factory=CacheUse)
+
+    @property
+    def pinned_base(self) -> Location | None:
+        """Where the base is, by its digest if that is known; None for `scratch`."""
+        if self.base is None or self.base_digest is None:
+            return self.base
+        return replace(self.base, reference=self.base.registry_reference.with_digest(self.base_digest))
 
     @property
     def link_options(self) -> LinkOptions:

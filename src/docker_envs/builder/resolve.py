@@ -29,16 +29,13 @@ if TYPE_CHECKING:
 DOWNLOADS = 8
 
 
-def resolve(
-    request: BuildRequest, repodata: Path, reporter: Reporter, *, preferred: Sequence[CondaPackage] = ()
-) -> tuple[CondaPackage, ...]:
+def resolve(request: BuildRequest, repodata: Path, reporter: Reporter) -> tuple[CondaPackage, ...]:
     """The packages of an environment: those of a lock, or those that the solver chooses.
 
     Args:
         request: Says what is wanted.
         repodata: Directory where indexes of channels are kept.
         reporter: Hears about the solve.
-        preferred: Packages that the solver chooses wherever they fit.
 
     Raises:
         InvalidInputError: A match spec or channel is malformed, or a package is for another platform.
@@ -62,7 +59,7 @@ def resolve(
         cache=repodata,
         settings=declaration.settings,
         access=request.access,
-        preferred=preferred,
+        preferred=request.preferred,
     )
     task.finish(counted(len(lock), "package"))
     return lock

@@ -52,6 +52,16 @@ Mirror = Annotated[
 Offline = Annotated[
     bool, typer.Option("--offline", help="Caches and file:// channels only.", rich_help_panel=_ENVIRONMENT)
 ]
+Locked = Annotated[
+    bool,
+    typer.Option("--locked", help="Fail if docker-env.lock is not what is declared.", rich_help_panel=_ENVIRONMENT),
+]
+Frozen = Annotated[
+    bool,
+    typer.Option(
+        "--frozen", help="Build what docker-env.lock says, whatever is declared.", rich_help_panel=_ENVIRONMENT
+    ),
+]
 Filters = Annotated[
     list[str] | None,
     typer.Option(

@@ -56,6 +56,7 @@ VERBS = {
     "schema": Verb(
         "docker_envs.cli.init:schema_command", "Print the JSON Schema of docker-env.yaml, for editors.", _BUILD
     ),
+    "lock": Verb("docker_envs.cli.lock:lock_command", "Write down what the images here are made from.", _BUILD),
     "build": Verb(
         "docker_envs.cli.build:build_command", "Build an image from a conda environment, without Docker.", _BUILD
     ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from docker_envs.errors import InvalidInputError
 from docker_envs.projects.find import declares_project, find_project
+from docker_envs.projects.locking import Target
 from docker_envs.projects.read_project import read_project
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class ImageJob:
         files: Those that declare it.
         references: The names that the project's file gives it.
         project: The project's file; None when options alone declare the image.
+        any_platform: Whether the file leaves open what it runs on.
     """
 
     title: str
@@ -36,6 +38,12 @@ class ImageJob:
     files: tuple[Path, ...] = ()
     references: tuple[Reference, ...] = ()
     project: Path | None = None
+    any_platform: bool = False
+
+    @property
+    def targets(self) -> list[Target]:
+        """What a lock speaks of."""
+        return [Target(self.title, request) for request in self.requests]
 
 
 def chosen_project(files: Sequence[Path], *, implied: bool, others: Mapping[str, object]) -> Project | None:

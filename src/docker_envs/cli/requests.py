@@ -12,6 +12,7 @@ from docker_envs.cli import build_options as opt
 from docker_envs.cli import options
 from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, connection
 from docker_envs.cli.declared import Declared
+from docker_envs.cli.locked_jobs import locked_jobs
 from docker_envs.cli.project_options import ImageJob, chosen_project
 from docker_envs.environments.conda.declarations.conda_lock import DEFAULT_CATEGORY
 from docker_envs.environments.conda.declarations.pixi_lock import DEFAULT_ENVIRONMENT
@@ -22,6 +23,7 @@ from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
 from docker_envs.errors import InvalidInputError
 from docker_envs.projects.find import OWN_NAMES
+from docker_envs.projects.lock_use import LockUse
 from docker_envs.projects.model import EnvironmentFile
 from docker_envs.projects.request import image_requests
 
@@ -51,6 +53,8 @@ class EnvironmentOptions:
     channel_priority: opt.Priority = None
     mirror: opt.Mirror = None
     offline: opt.Offline = False
+    locked: opt.Locked = False
+    frozen: opt.Frozen = False
     prefix: opt.Prefix = None
     filters: opt.Filters = None
     compile_policy: opt.Compile = None
@@ -73,18 +77,34 @@ class EnvironmentOptions:
     force: opt.Force = False
 
     def jobs(self) -> list[ImageJob]:
-        """The images to build: those of the project's file, or the one that the options declare.
+        """The images to build: those of the project's file, or the one that the options declare; what is locked is so.
+
+        Raises:
+            InvalidInputError: An option makes no sense, a declaration cannot be understood, or a lock does not fit.
+        """
+        jobs = self.declared_jobs()
+        path = jobs[0].project
+        use = self._lock_use(path)
+        return jobs if path is None else locked_jobs(jobs, path, use)
+
+    def declared_jobs(self) -> list[ImageJob]:
+        """The same without regard to a lock.
 
         Raises:
             InvalidInputError: An option makes no sense, or a declaration cannot be understood.
         """
-        project = self._project()
+        project = self.project()
         if project is None:
             declared = self._declared()
             return [ImageJob("", self._own_requests(declared), declared.read_files())]
         return [
             ImageJob(
-                image.title, self._requests_of(project, image), _files(project, image), image.references, project.path
+                title=image.title,
+                requests=self._requests_of(project, image),
+                files=_files(project, image),
+                references=image.references,
+                project=project.path,
+                any_platform=not image.platforms,
             )
             for image in project.select(self.target or ())
         ]
@@ -101,7 +121,32 @@ class EnvironmentOptions:
             raise InvalidInputError(f"several images are declared: {names}", hint="choose one with `--target`")
         return jobs[0]
 
-    def _project(self) -> Project | None:
+    def _lock_use(self, project: Path | None) -> LockUse:
+        wanted = {"`--locked`": self.locked, "`--frozen`": self.frozen}
+        given = [name for name, value in wanted.items() if value]
+        if len(given) > 1:
+            raise InvalidInputError("`--locked` and `--frozen` exclude each other", hint="use one of them")
+        if given and project is None:
+            raise InvalidInputError(
+                f"{given[0]} is about the lock of a project, and there is none",
+                hint=f"declare one in a `{OWN_NAMES[0]}`, or leave the option out",
+            )
+        changes = {
+            "`--base`": self.base,
+            "`--channel-priority`": self.channel_priority,
+            "`--virtual-package`": self.virtual_package,
+        }
+        changed = [name for name, value in changes.items() if value]
+        if self.frozen and changed:
+            raise InvalidInputError(f"{changed[0]} would change what `--frozen` takes from the lock")
+        return LockUse.FROZEN if self.frozen else LockUse.LOCKED if self.locked else LockUse.PREFERRED
+
+    def project(self) -> Project | None:
+        """The project whose images are built; None when the options declare an image.
+
+        Raises:
+            InvalidInputError: It cannot be understood, or there is something else as well.
+        """
         environment = {
             "a match spec": self.specs,
             "`--channel`": self.channel,

@@ -60,6 +60,8 @@ def run_command(
     base: Annotated[str | None, typer.Option("--base", "-b", help="Base image of what is built.")] = None,
     channel: opt.Channel = None,
     offline: opt.Offline = False,
+    locked: opt.Locked = False,
+    frozen: opt.Frozen = False,
     cache_dir: opt.CacheDir = None,
     target: opt.Target = None,
     image: Annotated[
@@ -99,6 +101,8 @@ def run_command(
                 file=file,
                 channel=channel,
                 offline=offline,
+                locked=locked,
+                frozen=frozen,
                 cache_dir=cache_dir,
                 target=target,
                 platform=[str(parse_target_platform(None))],

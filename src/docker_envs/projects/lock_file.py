@@ -17,13 +17,13 @@ from docker_envs.digest import Digest
 from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.errors import FormatError, NotFoundError
 from docker_envs.fields import canonical_json
+from docker_envs.projects.find import is_own_name
 from docker_envs.transports.blobs import atomic_file, storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-#: The name of the file, beside the project's.
-LOCK_FILE = "docker-env.lock"
+_LOCK_FILE = "docker-env.lock"
 #: The version of the format.
 _VERSION = 1
 
@@ -76,6 +76,10 @@ class LockInputs(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         """Digest of the declaration."""
         return Digest.of(canonical_json(msgspec.to_builtins(self)))
 
+    def has_packages_of(self, other: LockInputs) -> bool:
+        """Whether both ask for the same packages, whatever their bases."""
+        return msgspec.structs.replace(self, base=None) == msgspec.structs.replace(other, base=None)
+
     def changes(self, now: LockInputs) -> list[str]:
         """What is not the same any more, a phrase each."""
         found = []
@@ -124,6 +128,11 @@ class LockFile(msgspec.Struct, frozen=True, kw_only=True):
     images: dict[str, dict[str, LockedImage]]
     version: int
 
+    @property
+    def targets(self) -> list[tuple[str, str]]:
+        """Title and platform of all images, sorted."""
+        return sorted((title, platform) for title, platforms in self.images.items() for platform in platforms)
+
     def image(self, title: str, platform: str) -> LockedImage | None:
         """An image for a platform, if it is locked."""
         return self.images.get(title, {}).get(platform)
@@ -136,6 +145,11 @@ class LockFile(msgspec.Struct, frozen=True, kw_only=True):
             for title, platforms in sorted(self.images.items())
         )
         return "\n".join([*lines, " }", "}", ""])
+
+
+def lock_path(project: Path) -> Path:
+    """Where the lock of a project's file is: `docker-env.lock` beside it, and of `web.docker-env.yaml` another."""
+    return project.with_name(f"{project.stem}.lock" if is_own_name(project) else _LOCK_FILE)
 
 
 def make_lock(images: dict[str, dict[str, LockedImage]]) -> LockFile:

@@ -1,4 +1,4 @@
-"""From a project's requests to its lock, and from the lock back to requests that nobody needs to solve."""
+"""From a project's requests to its lock."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from docker_envs.builder.base_store import BaseStore
+from docker_envs.builder.cache import open_cache
 from docker_envs.builder.resolve import resolve
 from docker_envs.digest import Digest
 from docker_envs.environments.conda.package import CondaPackage
@@ -19,6 +21,7 @@ from docker_envs.images.location import Transport
 from docker_envs.projects.lock_file import (
     LockedBase,
     LockedImage,
+    LockedPackage,
     LockFile,
     LockInputs,
     locked_packages,
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from docker_envs.builder.request import BuildRequest
     from docker_envs.environments.conda.declarations.declaration import Declaration
+    from docker_envs.images.location import Location
     from docker_envs.images.transports import Transports
     from docker_envs.report import Reporter
 
@@ -65,6 +69,11 @@ class Upgrade:
     packages: frozenset[str] = frozenset()
     everything: bool = False
     base: bool = False
+
+    @property
+    def of_packages(self) -> bool:
+        """Whether any package may."""
+        return self.everything or bool(self.packages)
 
 
 def lock_targets(
@@ -119,34 +128,44 @@ def _lock(
     transports: Transports,
     reporter: Reporter,
 ) -> LockedImage:
-    request, inputs = target.request, inputs_of(target.request)
+    request, inputs = target.request, inputs_of(target.request, folder)
     base = before.base if before is not None and before.inputs.base == inputs.base and not upgrade.base else None
     if base is None:
-        base = _lock_base(request, transports)
-    packages: Sequence[CondaPackage] = ()
-    if request.declaration is not None:
-        kept: tuple[CondaPackage, ...] = ()
-        if before is not None and not upgrade.everything:
-            known = packages_of(before, folder, request.declaration.channels)
-            kept = tuple(package for package in known if package.name not in upgrade.packages)
-        packages = resolve(request, request.cache / "repodata", reporter, preferred=kept)
-    return LockedImage(
-        declaration=str(inputs.digest), inputs=inputs, base=base, packages=locked_packages(packages, folder)
-    )
+        base = _lock_base(request, transports, reporter)
+    if before is not None and inputs.has_packages_of(before.inputs) and not upgrade.of_packages:
+        packages = before.packages
+    else:
+        packages = _lock_packages(request, before, folder, upgrade, reporter)
+    return LockedImage(declaration=str(inputs.digest), inputs=inputs, base=base, packages=packages)
 
 
-def _lock_base(request: BuildRequest, transports: Transports) -> LockedBase | None:
+def _lock_packages(
+    request: BuildRequest, before: LockedImage | None, folder: Path, upgrade: Upgrade, reporter: Reporter
+) -> tuple[LockedPackage, ...]:
+    if request.declaration is None:
+        return ()
+    kept: tuple[CondaPackage, ...] = ()
+    if before is not None and not upgrade.everything:
+        known = packages_of(before, folder, request.declaration.channels)
+        kept = tuple(package for package in known if package.name not in upgrade.packages)
+    with open_cache(request.cache, reporter=reporter) as cache:
+        packages = resolve(replace(request, preferred=kept), cache.repodata, reporter)
+    return locked_packages(packages, folder)
+
+
+def _lock_base(request: BuildRequest, transports: Transports, reporter: Reporter) -> LockedBase | None:
     if request.base is None or request.base.transport is not Transport.REGISTRY:
         return None
-    reference = request.base.registry_reference
-    image = transports.registry.image(reference, request.platform)
-    return LockedBase(name=reference.familiar, digest=str(image.digest))
+    with open_cache(request.cache, reporter=reporter) as cache:
+        # What is found stays in the cache, so that a build needs no network for it.
+        image = BaseStore(cache, transports, offline=request.access.offline).open(request.base, request.platform)
+    return LockedBase(name=request.base.registry_reference.familiar, digest=str(image.digest))
 
 
-def inputs_of(request: BuildRequest) -> LockInputs:
-    """What of a request a lock depends on."""
+def inputs_of(request: BuildRequest, folder: Path) -> LockInputs:
+    """What of a request a lock in a folder depends on."""
     declaration = request.declaration
-    base = str(request.base) if request.base is not None else None
+    base = str(_below(request.base, folder)) if request.base is not None else None
     if declaration is None:
         return LockInputs(base=base)
     if declaration.packages is not None:
@@ -160,6 +179,12 @@ def inputs_of(request: BuildRequest) -> LockInputs:
         virtual_packages=tuple(str(package) for package in virtual_packages(request.platform, overrides)),
         settings=_settings(declaration),
     )
+
+
+def _below(base: Location, folder: Path) -> Location:
+    """A base in the folder by its path from there, which is the same on other machines."""
+    path = base.path.absolute() if base.path is not None else None
+    return base if path is None or not path.is_relative_to(folder) else replace(base, path=path.relative_to(folder))
 
 
 def _public_channel(channel: str) -> str:
@@ -176,36 +201,6 @@ def _settings(declaration: Declaration) -> dict[str, str]:
         for name in ("channel_priority", "strategy", "constraints", "exclude_newer")
         if getattr(found, name) != getattr(usual, name)
     }
-
-
-def stale_reasons(target: Target, lock: LockFile | None) -> list[str]:
-    """Why a lock does not speak of an image as it is declared now; empty when it does."""
-    if lock is None:
-        return ["there is no lock"]
-    locked = lock.image(target.title, target.platform)
-    if locked is None:
-        return [f"{target} is not locked"]
-    return locked.inputs.changes(inputs_of(target.request))
-
-
-def locked_request(target: Target, lock: LockFile, folder: Path) -> BuildRequest:
-    """What a build is asked for, with base and packages as locked.
-
-    Raises:
-        InvalidInputError: The image is not in the lock.
-    """
-    locked = lock.image(target.title, target.platform)
-    if locked is None:
-        raise InvalidInputError(f"the lock has no {target}", hint="add it with `docker-envs lock`")
-    request, base = target.request, target.request.base
-    if locked.base is not None and base is not None and base.transport is Transport.REGISTRY:
-        reference = base.registry_reference.with_digest(Digest(locked.base.digest))
-        request = replace(request, base=replace(base, reference=reference))
-    declaration = request.declaration
-    if declaration is not None:
-        packages = packages_of(locked, folder, declaration.channels)
-        request = replace(request, declaration=replace(declaration, packages=packages, specs=()))
-    return request
 
 
 class PackageChange(msgspec.Struct, frozen=True, kw_only=True):
