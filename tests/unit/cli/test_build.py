@@ -126,7 +126,8 @@ def test_json(cache: Path, tmp_path: Path, channel: Path) -> None:
 
 def test_json_has_the_documented_fields(cache: Path, tmp_path: Path, specs: tuple[str, ...]) -> None:
     text = (Path(__file__).parents[3] / "docs/commands.md").read_text()
-    documented = json.loads(text.partition("```json\n")[2].partition("```")[0])
+    section = text.partition("\n## `docker-envs build")[2]
+    documented = json.loads(section.partition("```json\n")[2].partition("```")[0])
     document = build(cache, *specs, "-o", tmp_path / "image.tar", "--json").document
     assert list(document) == list(documented)
     assert document["layers"][0].keys() == documented["layers"][0].keys()
