@@ -8,6 +8,7 @@ put the new digests here.
 from __future__ import annotations
 
 import io
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,11 +42,13 @@ RECORD_LAYER = "sha256:9b0f478288ca785e4297e327f50da5ad0b901ba108a0f7c954d5d4175
 IMAGE = "sha256:435252e74fa3881f19e72d08fe5897b540b9a3d95530cafdb0d6ac9a9aa29c1b"
 
 
+@cache
 def numbers(count: int) -> bytes:
     """Text like that of programs: it compresses, and is longer than any block."""
     return b"".join(b"value_%d = compute(%d, mode=%d)\n" % (n, n * n % 9973, n % 7) for n in range(count))
 
 
+@cache
 def noise(count: int) -> bytes:
     """Bytes that do not compress, from a generator that is written down here (Lehmer, 48271)."""
     state, out = 1, bytearray()
