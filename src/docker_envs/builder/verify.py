@@ -153,7 +153,7 @@ def _verify(
         # What the cache has of metadata and layers is in question.
         packages, archives = read_packages(lock, cache=cache, caches=None, open_url=open_url, reporter=reporter)
         plan = make_plan(
-            PlannedEnvironment(plan_environment(packages, _link_options(record))),
+            PlannedEnvironment(plan_environment(packages, link_options(record))),
             budget=len(recorded),
             compression=CompressionSetting.parse(record.settings.compression),
             layers=[layer.packages for layer in recorded],
@@ -177,7 +177,12 @@ def _verify(
         return map_parallel(verify, pairs, workers=cores(), cost=lambda pair: pair[0].size)
 
 
-def _link_options(record: Record) -> LinkOptions:
+def link_options(record: Record) -> LinkOptions:
+    """How the packages of a record were linked.
+
+    Raises:
+        FormatError: The record says what cannot be.
+    """
     settings = record.settings
     try:
         compiling = CompilePolicy(settings.compile)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from docker_envs.cli.text import printable
 
@@ -51,19 +50,19 @@ def _places(where: set[tuple[str, str]], everywhere: set[tuple[str, str]]) -> st
     return ", ".join(names)
 
 
-def print_rows(rows: Sequence[Row]) -> None:
-    """Print them to stdout: a table on a terminal, else a line for each."""
-    if sys.stdout.isatty():
-        _print_table(rows)
+def print_rows(rows: Sequence[Row], out: TextIO) -> None:
+    """Print them: a table on a terminal, else a line for each."""
+    if out.isatty():
+        _print_table(rows, out)
         return
     width = max((len(row[0]) for row in rows), default=0)
     for name, before, after, where in rows:
         sign = "~" if before and after else "+" if after else "-"
         values = f"{before} → {after}" if before and after else before or after
-        print(printable(f"{sign} {name:{width}}  {values}{f'  ({where})' if where else ''}"))
+        print(printable(f"{sign} {name:{width}}  {values}{f'  ({where})' if where else ''}"), file=out)
 
 
-def _print_table(rows: Sequence[Row]) -> None:
+def _print_table(rows: Sequence[Row], out: TextIO) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -76,4 +75,4 @@ def _print_table(rows: Sequence[Row]) -> None:
     for row in rows:
         style = "" if row[1] and row[2] else "green" if row[2] else "red"
         table.add_row(*(Text(printable(cell), style=style) for cell in row[: len(titles)]))
-    Console().print(table)
+    Console(file=out).print(table)

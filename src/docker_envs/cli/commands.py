@@ -78,6 +78,8 @@ VERBS = {
     "mutate": Verb("docker_envs.cli.mutate:mutate_command", "Change the config or annotations of an image.", _CHANGE),
     "flatten": Verb("docker_envs.cli.flatten:flatten_command", "Make one layer of all layers of an image.", _CHANGE),
     "rebase": Verb("docker_envs.cli.rebase:rebase_command", "Put images on a new base; no layer moves.", _CHANGE),
+    "update": Verb("docker_envs.cli.update:update_command", "Bring other versions of packages into an image.", _CHANGE),
+    "remove": Verb("docker_envs.cli.update:remove_command", "Remove packages from an image.", _CHANGE),
     "delete": Verb("docker_envs.cli.delete:delete_command", "Delete an image from a registry or layout.", _CHANGE),
     "layout": Verb("docker_envs.cli.layout:app", "Look after OCI layouts.", _CHANGE),
     "tags": Verb("docker_envs.cli.tags:tags_command", "List the tags of a repository.", _REGISTRY),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -93,7 +94,7 @@ def lock_command(
         listed = msgspec.to_builtins(changes)
         print(json.dumps({"lock": str(path), "changed": changed, "written": written, "changes": listed}, indent=2))
         return
-    print_rows(change_rows(changes, after.targets))
+    print_rows(change_rows(changes, after.targets), sys.stdout)
     print(f"{path} {'written' if written else 'is stale' if changed else 'is unchanged'}")
 
 

@@ -53,9 +53,13 @@ def rewrite(
 def print_result(target: Location, digest: str, *, as_json: bool) -> None:
     """Print the digest, in a registry with the repository; on stderr when the image itself went to stdout."""
     out = sys.stderr if target.is_stream else sys.stdout
-    named = target.reference is not None and target.transport is Transport.REGISTRY
-    text = f"{target.reference.name}@{digest}" if named and target.reference else digest
     if as_json:
         print(json.dumps({"destination": str(target), "digest": digest}, indent=2), file=out)
     else:
-        print(text, file=out)
+        print(result_name(target, digest), file=out)
+
+
+def result_name(target: Location, digest: str) -> str:
+    """The digest, in a registry with the repository."""
+    named = target.reference is not None and target.transport is Transport.REGISTRY
+    return f"{target.reference.name}@{digest}" if named and target.reference else digest

@@ -10,11 +10,16 @@ from docker_envs.suggestion import suggest
 
 if TYPE_CHECKING:
     from docker_envs.oci.image import Image
-    from docker_envs.records.record import Record
+    from docker_envs.records.record import FoundRecord, Record
 
 
 def choose_record(image: Image, *, prefix: str | None, source: str) -> Record:
-    """The record of an image's environment.
+    """The record of an image's environment; see `choose_found`."""
+    return choose_found(image, prefix=prefix, source=source).record
+
+
+def choose_found(image: Image, *, prefix: str | None, source: str) -> FoundRecord:
+    """The record of an image's environment, and its layer.
 
     Args:
         image: The image; only layers with records are read.
@@ -27,7 +32,7 @@ def choose_record(image: Image, *, prefix: str | None, source: str) -> Record:
         DockerEnvsError: See `read_records`.
     """
     # One that was built over another hides its file.
-    records = {found.record.prefix: found.record for found in read_records(image)}
+    records = {found.record.prefix: found for found in read_records(image)}
     if not records:
         raise NotFoundError(
             f"`{source}` has no record of an environment",

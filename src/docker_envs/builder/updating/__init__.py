@@ -1,0 +1,1 @@
+"""Other packages in an image: only the layers concerned are made anew."""
