@@ -120,6 +120,7 @@ def test_every_block_has_its_case() -> None:
         "copy": 1,
         "append": 1,
         "rebase": 1,
+        "update": 1,
         "verify": 1,
     }
     expected |= {"layout gc": 1, "cache du": 1, "cache ls": 1, "cache prune": 1, "cache verify": 1}

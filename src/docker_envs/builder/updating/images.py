@@ -117,7 +117,7 @@ def update_images(
             made = image
             if update.changes_packages and not settings.dry_run:
                 made = updater.make(update, local=target.transport.is_file)
-            planned = [layer for layer in update.after.plan.layers if layer.key not in update.kept]
+            planned = update.new_layers
             known = {layer.diff_id for layer in image.layers}
             images.append(
                 UpdatedImage(

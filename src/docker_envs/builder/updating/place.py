@@ -11,7 +11,7 @@ from docker_envs.oci.edit import to_oci, with_annotations
 from docker_envs.records.record import RECORD_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from docker_envs.oci.config import ImageConfig
     from docker_envs.oci.image import Image
@@ -79,6 +79,7 @@ class NewLayers:
         created: Time for image and history, RFC 3339.
         variables: Environment variables to set.
         removed: Those to remove.
+        activated: All that activation sets.
         entrypoint: Whether an entrypoint activates the environment.
     """
 
@@ -87,6 +88,7 @@ class NewLayers:
     created: str
     variables: Mapping[str, str]
     removed: Sequence[str]
+    activated: Collection[str]
     entrypoint: bool
 
 
@@ -95,7 +97,7 @@ def replace_layers(place: Place, new: NewLayers) -> Image:
     image = place.image
     layers = (*image.layers[: place.first], *new.layers, *image.layers[place.top + 1 :])
     config = image.config.with_rootfs([layer.diff_id for layer in layers], _history(place, new))
-    config = _with_variables(config, new)
+    config = _with_variables(config, place, new)
     config = _with_entrypoint(config, f"{place.record.prefix}/{ENTRYPOINT}", wanted=new.entrypoint)
     labels = _renamed(config.labels, place, new)
     config = config.with_created(new.created).with_labels(labels)
@@ -114,9 +116,16 @@ def _history(place: Place, new: NewLayers) -> list[dict[str, Any]]:
     return [*history[: filled[place.first]], *own, *history[filled[place.top] + 1 :]]
 
 
-def _with_variables(config: ImageConfig, new: NewLayers) -> ImageConfig:
+def _with_variables(config: ImageConfig, place: Place, new: NewLayers) -> ImageConfig:
+    """As a build has them: those of the environment behind those of the base, by name."""
+    if not (new.variables or new.removed):
+        return config
     config = config.without_env(new.removed)
-    return config.with_env(new.variables) if new.variables else config
+    own = {*place.record.variables, *place.record.container.env, *new.activated} - {"PATH"}
+    tail = {name: value for name, value in {**config.env, **new.variables}.items() if name in own}
+    return config.without_env(tail).with_env(
+        {**{name: value for name, value in new.variables.items() if name not in own}, **dict(sorted(tail.items()))}
+    )
 
 
 def _with_entrypoint(config: ImageConfig, program: str, *, wanted: bool) -> ImageConfig:
