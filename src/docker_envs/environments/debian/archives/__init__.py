@@ -1,0 +1,1 @@
+"""Signed archives of Debian packages: releases, and the indexes in them."""

@@ -1,0 +1,1 @@
+"""Declarations of Debian packages, and of the archives they come from."""

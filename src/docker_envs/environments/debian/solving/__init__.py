@@ -1,0 +1,1 @@
+"""Choosing packages so that all their relations hold."""
