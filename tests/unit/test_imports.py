@@ -52,7 +52,8 @@ BUILDING_DOORS = {"conda", "cli", "server"}
 HOMES = {
     "tarfile": ("docker.tar_filter", "conda"),
     "urllib3": ("transports.http",),
-    "rattler": ("environments.conda",),
+    "rattler": ("environments.conda", "environments.debian.solving"),
+    "pysequoia": ("environments.debian.indexing",),
     "docker": ("transports.engine",),
     "packageurl": ("records",),
     "license_expression": ("records",),

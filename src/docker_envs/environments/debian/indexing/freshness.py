@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from docker_envs.errors import InvalidInputError, VerificationError
 
 if TYPE_CHECKING:
-    from docker_envs.environments.debian.archives.release import Release
+    from docker_envs.environments.debian.indexing.release import Release
 
 # How wrong the clock of a machine may be.
 _TOLERANCE = timedelta(hours=10)

@@ -13,13 +13,13 @@ from urllib.request import url2pathname
 
 from docker_envs.archive.compression import open_decompressed
 from docker_envs.digest import Digest, VerifyingReader
-from docker_envs.environments.debian.archives.freshness import check_architecture, check_component, check_release
-from docker_envs.environments.debian.archives.index import PackageIndex, ReleasedTable
-from docker_envs.environments.debian.archives.indexed_package import INDEX_FORMAT
-from docker_envs.environments.debian.archives.keyring import open_keyring
-from docker_envs.environments.debian.archives.packages import decode_table, encode_table, parse_packages
-from docker_envs.environments.debian.archives.release import parse_release
-from docker_envs.environments.debian.archives.signatures import verify_clearsigned
+from docker_envs.environments.debian.indexing.freshness import check_architecture, check_component, check_release
+from docker_envs.environments.debian.indexing.index import PackageIndex, ReleasedTable
+from docker_envs.environments.debian.indexing.indexed_package import INDEX_FORMAT
+from docker_envs.environments.debian.indexing.keyring import open_keyring
+from docker_envs.environments.debian.indexing.packages import decode_table, encode_table, parse_packages
+from docker_envs.environments.debian.indexing.release import parse_release
+from docker_envs.environments.debian.indexing.signatures import verify_clearsigned
 from docker_envs.errors import FormatError, NotFoundError, VerificationError, redact
 from docker_envs.transports.blobs import atomic_file, storage_errors
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from docker_envs.environments.debian.archives.indexed_package import PackageTable
-    from docker_envs.environments.debian.archives.release import Release, ReleaseFile
+    from docker_envs.environments.debian.indexing.indexed_package import PackageTable
+    from docker_envs.environments.debian.indexing.release import Release, ReleaseFile
     from docker_envs.environments.debian.declarations.declaration import AptDeclaration
     from docker_envs.environments.debian.declarations.source import AptSource
     from docker_envs.streams import ByteSource

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from docker_envs.environments.debian.archives.indexed_package import FIELDS, IndexedPackage, PackageTable
+from docker_envs.environments.debian.indexing.indexed_package import FIELDS, IndexedPackage, PackageTable
 from docker_envs.environments.debian.relations import parse_relations
 from docker_envs.errors import FormatError
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pysequoia import Cert
 
-    from docker_envs.environments.debian.archives.keyring import Keyring, SigningKey
+    from docker_envs.environments.debian.indexing.keyring import Keyring, SigningKey
 
 _MARK = b"-----BEGIN PGP SIGNED MESSAGE-----"
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from docker_envs.environments.debian.archives.indexed_package import IndexedPackage
+from docker_envs.environments.debian.indexing.indexed_package import IndexedPackage
 from docker_envs.environments.debian.package import DebianPackage
 from docker_envs.environments.debian.version import version_key
 from docker_envs.errors import FormatError
@@ -18,7 +18,7 @@ from docker_envs.errors import FormatError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from docker_envs.environments.debian.archives.indexed_package import PackageTable
+    from docker_envs.environments.debian.indexing.indexed_package import PackageTable
 
 _VERSIONS_DECODER = msgspec.msgpack.Decoder(list[IndexedPackage])
 _SHA256 = re.compile(r"[0-9a-f]{64}")
