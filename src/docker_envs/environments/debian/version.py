@@ -31,13 +31,12 @@ def version_key(version: str) -> VersionKey:
 
 
 def _string_key(text: str) -> VersionKey:
-    parts = [part for pair in _PART.findall(text) for part in pair]
-    key: list[object] = []
-    for letters, digits in zip(parts[::2], parts[1::2], strict=True):
-        # A number is compared by its length first, for it may be too long for an integer.
-        number = digits.lstrip("0")
-        key += [(*map(_order, letters), 0), (len(number), number)]
-    return tuple(key)
+    # A number is compared by its length first, for it may be too long for an integer.
+    pairs = [((*map(_order, letters), 0), digits.lstrip("0")) for letters, digits in _PART.findall(text)]
+    while len(pairs) > 1 and pairs[-1] == ((0,), ""):
+        pairs.pop()
+    # The end counts as a part without letters, which is behind a tilde and before all else.
+    return (*(part for letters, number in pairs for part in (letters, (len(number), number))), (0,))
 
 
 def _order(char: str) -> int:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from docker_envs.environments.debian.indexing.indexed_package import PackageTable
-    from docker_envs.environments.debian.indexing.release import Release, ReleaseFile
     from docker_envs.environments.debian.declarations.declaration import AptDeclaration
     from docker_envs.environments.debian.declarations.source import AptSource
+    from docker_envs.environments.debian.indexing.indexed_package import PackageTable
+    from docker_envs.environments.debian.indexing.release import Release, ReleaseFile
     from docker_envs.streams import ByteSource
 
 #: Longest release and longest index (unpacked) in bytes; Debian's have 0.2 MB and 50 MB.

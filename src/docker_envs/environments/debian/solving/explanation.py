@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 # A name of the solver with what it requires of the version, or with one version, or alone.
 _NAME = re.compile(r"\b([pg][0-9]+)((?: (?:==|>=)?[0-9|=]+)?)(?: \*)?(?![0-9A-Za-z])")
-_RANGE = re.compile(r"\b[pg][0-9]+(?: [0-9]+ \| [0-9 |]+[0-9])")
 
 
 def explain(text: str, texts: Mapping[str, str], pool: Pool) -> str:

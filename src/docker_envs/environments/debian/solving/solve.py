@@ -17,8 +17,8 @@ from docker_envs.suggestion import suggest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from docker_envs.environments.debian.indexing.index import AvailablePackage, PackageIndex
     from docker_envs.environments.debian.declarations.request import PackageRequest
+    from docker_envs.environments.debian.indexing.index import AvailablePackage, PackageIndex
     from docker_envs.environments.debian.package import DebianPackage
     from docker_envs.environments.debian.solving.installed import InstalledPackage
     from docker_envs.environments.debian.solving.pool import Candidate
