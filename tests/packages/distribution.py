@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import io
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -48,8 +50,10 @@ def write_distribution(
     contents = {path.format(info=info, data=f"{stem}.data"): content for path, content in given.items()}
     contents[f"{info}/METADATA"] = "".join(f"{key}: {value}\n" for key, value in metadata).encode()
     contents[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: {pure}\nTag: {tag}\n".encode()
-    record = "".join(f"{path},sha256={_base64(content)},{len(content)}\n" for path, content in contents.items())
-    contents[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
+    record = io.StringIO()
+    rows = [(path, f"sha256={_base64(content)}", str(len(content))) for path, content in contents.items()]
+    csv.writer(record, lineterminator="\n").writerows([*rows, (f"{info}/RECORD", "", "")])
+    contents[f"{info}/RECORD"] = record.getvalue().encode()
     path = folder / f"{stem}-{tag}.whl"
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

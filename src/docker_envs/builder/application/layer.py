@@ -18,7 +18,8 @@ from docker_envs.builder.application.contents import (
 )
 from docker_envs.builder.application.host_tree import iter_host_files
 from docker_envs.builder.application.project import built_wheel, check_wheel, source_entries
-from docker_envs.environments.pypi.wheel import Installation, Wheel
+from docker_envs.environments.pypi.installation import Installation
+from docker_envs.environments.pypi.wheel import Wheel
 from docker_envs.errors import BuildError, FormatError, InvalidInputError
 from docker_envs.images.host_files import WELL_KNOWN_MODES
 from docker_envs.paths import image_path, parent_paths

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from docker_envs.archive.entry import Entry
-    from docker_envs.environments.pypi.wheel import Installation, Wheel
+    from docker_envs.environments.pypi.installation import Installation
+    from docker_envs.environments.pypi.wheel import Wheel
     from docker_envs.oci.descriptor import Platform
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "ppc64le": "ppc64le", "s390x": "s390x"}

@@ -12,7 +12,6 @@ import re
 import stat
 import zipfile
 import zlib
-from dataclasses import dataclass
 from email.parser import HeaderParser
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -34,11 +33,13 @@ from docker_envs.paths import image_path
 from docker_envs.streams import CHUNK_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from email.message import Message
     from pathlib import Path
 
     from packaging.tags import Tag
+
+    from docker_envs.environments.pypi.installation import Installation
 
 #: The largest file of metadata, and script, that is read, in bytes.
 _MAX_METADATA = 16 << 20
@@ -48,28 +49,6 @@ _UNHASHED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _OF_INSTALLER = ("RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json")
 _PYTHON_SHEBANG = re.compile(rb"#![^\n]*?pythonw?[^\n]*\n|#!pythonw?\n")
 _MAJOR_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """Where distributions go.
-
-    Attributes:
-        prefix: Absolute path of the environment in the image.
-        version: Major and minor of its Python, such as `3.11`.
-        site_packages: Path of site-packages relative to the prefix.
-        mtime: Of all entries, in seconds since 1970 UTC; the times in a wheel are those of its build.
-    """
-
-    prefix: str
-    version: str
-    site_packages: str
-    mtime: int
-
-    @property
-    def interpreter(self) -> str:
-        """The program that scripts are run by."""
-        return f"{self.prefix}/bin/python{self.version}"
 
 
 class Wheel:
@@ -107,12 +86,21 @@ class Wheel:
         """The fields of `METADATA`."""
         return self._headers("METADATA")
 
-    def entries(self, target: Installation, *, requested: bool = False) -> list[Entry]:
+    def entries(
+        self,
+        target: Installation,
+        *,
+        requested: bool = False,
+        direct_url: bytes | None = None,
+        omitted: Collection[str] = (),
+    ) -> list[Entry]:
         """All files of the installed distribution, sorted; their contents are read, and verified, while this is open.
 
         Args:
             target: Where they go.
             requested: Whether somebody asked for this distribution, rather than another that needs it.
+            direct_url: Content of `direct_url.json` (PEP 610), for what did not come from an index.
+            omitted: Paths in the image of files that are left out; `RECORD` does not list them.
 
         Raises:
             FormatError: `RECORD` and the files differ, or a name or script is unsafe.
@@ -120,14 +108,13 @@ class Wheel:
         self._check_version()
         recorded = self._recorded()
         installed = [self._installed(name, recorded[name], target) for name in self._members if self._is_kept(name)]
-        root = f"{target.prefix[1:]}/{target.site_packages}"
-        for name, content, mode in self._generated(target, requested=requested):
+        for name, content, mode in self._generated(target, requested=requested, direct_url=direct_url):
             installed.append(InstalledFile.of(file_entry(name, content, mode=mode, mtime=target.mtime), content))
-        by_path = {each.entry.path: each for each in installed}
-        if len(by_path) != len(installed):
+        if len({each.entry.path for each in installed}) != len(installed):
             raise FormatError(self._source, "two of its files would be installed at one path")
-        record = f"{root}/{self._metadata_folder}/RECORD"
-        content = record_content(by_path.values(), record=record, site_packages=root)
+        installed = [each for each in installed if each.entry.path not in omitted]
+        record = f"{target.site_packages_path}/{self._metadata_folder}/RECORD"
+        content = record_content(installed, record=record, site_packages=target.site_packages_path)
         entries = [each.entry for each in installed] + [file_entry(record, content, mtime=target.mtime)]
         return sorted(entries, key=lambda entry: entry.path.split("/"))
 
@@ -211,30 +198,32 @@ class Wheel:
 
         Spec: "Binary distribution format", "The .data directory".
         """
-        prefix = target.prefix[1:]
         folder, _, rest = name.partition("/")
         if folder != f"{self._metadata_folder.removesuffix('.dist-info')}.data":
-            return f"{prefix}/{target.site_packages}/{name}", False
+            return f"{target.site_packages_path}/{name}", False
         scheme, _, inside = rest.partition("/")
         roots = {
             "purelib": target.site_packages,
             "platlib": target.site_packages,
-            "headers": f"include/python{target.version}/{self.name}",
+            "headers": f"{target.headers}/{self.name}",
             "scripts": "bin",
             "data": "",
         }
         if scheme not in roots or not inside:
             raise FormatError(self._source, f"unknown place of `{name}`")
-        return "/".join(part for part in (prefix, roots[scheme], inside) if part), scheme == "scripts"
+        return "/".join(part for part in (target.prefix[1:], roots[scheme], inside) if part), scheme == "scripts"
 
-    def _generated(self, target: Installation, *, requested: bool) -> Iterator[tuple[str, bytes, int]]:
-        prefix = target.prefix[1:]
-        folder = f"{prefix}/{target.site_packages}/{self._metadata_folder}"
+    def _generated(
+        self, target: Installation, *, requested: bool, direct_url: bytes | None
+    ) -> Iterator[tuple[str, bytes, int]]:
+        folder = f"{target.site_packages_path}/{self._metadata_folder}"
         yield f"{folder}/INSTALLER", INSTALLER, 0o644
         if requested:
             yield f"{folder}/REQUESTED", b"", 0o644
+        if direct_url is not None:
+            yield f"{folder}/direct_url.json", direct_url, 0o644
         points = f"{self._metadata_folder}/entry_points.txt"
         if points in self._members:
             for script in parse_scripts(self._read(points), source=f"{self._source}: entry_points.txt"):
                 content = console_script(target.interpreter, script.module, script.function)
-                yield f"{prefix}/bin/{script.command}", content, 0o755
+                yield f"{target.prefix[1:]}/bin/{script.command}", content, 0o755

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from docker_envs.environments.pypi.wheel import Installation, Wheel
+from docker_envs.environments.pypi.installation import Installation
+from docker_envs.environments.pypi.wheel import Wheel
 from docker_envs.errors import DockerEnvsError, FormatError, VerificationError
 from tests.packages.wheel import WHEEL, write_wheel
 
@@ -101,6 +102,31 @@ def test_the_record_is_that_of_what_is_installed(tmp_path: Path) -> None:
 def _relative(path: str) -> str:
     inside = path.removeprefix(f"{SITE}/")
     return inside if inside != path else f"../../../{path.removeprefix('opt/conda/')}"
+
+
+def test_where_it_came_from_and_what_is_left_out(tmp_path: Path) -> None:
+    """A file that another package brings is in no layer and in no `RECORD`."""
+    path = write_wheel(tmp_path, FULL)
+    left_out = ("opt/conda/bin/sub", "opt/conda/share/demo/x.txt")
+    found = entries(path, direct_url=b"{}", omitted=left_out)
+    assert found[f"{SITE}/{INFO}/direct_url.json"] == (b"{}", 0o644)
+    whole = entries(path)
+    assert whole.keys() - found.keys() == set(left_out)
+    record = found[f"{SITE}/{INFO}/RECORD"][0].decode()
+    assert f"{INFO}/direct_url.json,sha256=RBNvo1WzZ4oRRq0W9-hknpT7T8If536DEMBg9hyq_4o,2\n" in record
+    assert "bin/Demo-X" in record
+    assert "bin/sub" not in record
+    assert "x.txt" not in record
+
+
+def test_a_python_that_is_elsewhere(tmp_path: Path) -> None:
+    target = Installation("/usr/local", "3.11", "lib/python3.11/dist-packages", 7, program="/usr/bin/python3.11")
+    with Wheel(write_wheel(tmp_path, FULL)) as wheel:
+        found = {entry.path: entry.read() for entry in wheel.entries(target)}
+    assert found["usr/local/bin/sub"].startswith(b"#!/usr/bin/python3.11\n")
+    assert found["usr/local/bin/old"].startswith(b"#!/usr/bin/python3.11\n")
+    assert "usr/local/lib/python3.11/dist-packages/demo/__init__.py" in found
+    assert "usr/local/include/python3.11/demo/demo.h" in found
 
 
 def test_the_same_wheel_built_at_another_time_gives_the_same(tmp_path: Path) -> None:

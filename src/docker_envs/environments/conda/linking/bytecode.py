@@ -117,12 +117,6 @@ def find_interpreter(python: PythonInfo) -> Interpreter | None:
     return None
 
 
-def bytecode_path(source_path: str, cache_tag: str) -> str:
-    """Where the bytecode of a module is: `a/b.py` → `a/__pycache__/b.cpython-311.pyc`."""
-    folder, slash, name = source_path.rpartition("/")
-    return f"{folder}{slash}__pycache__/{name.removesuffix('.py')}.{cache_tag}.pyc"
-
-
 class Compiler:
     """Compiles one source after the other, in a process that starts with the first.
 

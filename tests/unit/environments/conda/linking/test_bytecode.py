@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker_envs.archive.entry import Kind
+from docker_envs.environments.bytecode_path import bytecode_path
 from docker_envs.environments.conda.linking import bytecode_worker
 from docker_envs.environments.conda.linking.bytecode import (
     CompilePolicy,
     Compiler,
     Interpreter,
-    bytecode_path,
     choose_interpreter,
     find_interpreter,
 )
