@@ -113,7 +113,7 @@ class Wheel:
         if len({each.entry.path for each in installed}) != len(installed):
             raise FormatError(self._source, "two of its files would be installed at one path")
         installed = [each for each in installed if each.entry.path not in omitted]
-        record = f"{target.site_packages_path}/{self._metadata_folder}/RECORD"
+        record = f"{target.site_packages_path}/{self.metadata_folder}/RECORD"
         content = record_content(installed, record=record, site_packages=target.site_packages_path)
         entries = [each.entry for each in installed] + [file_entry(record, content, mtime=target.mtime)]
         return sorted(entries, key=lambda entry: entry.path.split("/"))
@@ -133,8 +133,12 @@ class Wheel:
         return members
 
     @cached_property
-    def _metadata_folder(self) -> str:
-        """`NAME-VERSION.dist-info`, as it is written here."""
+    def metadata_folder(self) -> str:
+        """`NAME-VERSION.dist-info`, as it is written here.
+
+        Raises:
+            FormatError: There is none, or several.
+        """
         folders = {name.partition("/")[0] for name in self._members if ".dist-info/" in name}
         found = [folder for folder in folders if folder.endswith(".dist-info")]
         name, _, _version = found[0].removesuffix(".dist-info").rpartition("-") if len(found) == 1 else ("", "", "")
@@ -148,7 +152,7 @@ class Wheel:
             raise FormatError(self._source, f"it has version {version!r} of the format, only {_MAJOR_VERSION} is known")
 
     def _headers(self, name: str) -> Message:
-        content = self._read(f"{self._metadata_folder}/{name}")
+        content = self._read(f"{self.metadata_folder}/{name}")
         return HeaderParser().parsestr(content.decode("utf-8", "surrogateescape"))
 
     def _read(self, name: str) -> bytes:
@@ -168,8 +172,8 @@ class Wheel:
             raise FormatError(self._source, f"`{info.filename}` is damaged ({error})") from error
 
     def _recorded(self) -> dict[str, RecordedHash]:
-        unhashed = {f"{self._metadata_folder}/{name}" for name in _UNHASHED}
-        recorded = parse_record(self._read(f"{self._metadata_folder}/RECORD"), unhashed=unhashed, source=self._source)
+        unhashed = {f"{self.metadata_folder}/{name}" for name in _UNHASHED}
+        recorded = parse_record(self._read(f"{self.metadata_folder}/RECORD"), unhashed=unhashed, source=self._source)
         for name in self._members.keys() - recorded.keys() - unhashed:
             raise FormatError(self._source, f"`RECORD` does not list `{name}`")
         for name in recorded.keys() - self._members.keys() - unhashed:
@@ -177,7 +181,7 @@ class Wheel:
         return recorded
 
     def _is_kept(self, name: str) -> bool:
-        return name not in {f"{self._metadata_folder}/{each}" for each in _OF_INSTALLER}
+        return name not in {f"{self.metadata_folder}/{each}" for each in _OF_INSTALLER}
 
     def _installed(self, name: str, recorded: RecordedHash, target: Installation) -> InstalledFile:
         info = self._members[name]
@@ -199,7 +203,7 @@ class Wheel:
         Spec: "Binary distribution format", "The .data directory".
         """
         folder, _, rest = name.partition("/")
-        if folder != f"{self._metadata_folder.removesuffix('.dist-info')}.data":
+        if folder != f"{self.metadata_folder.removesuffix('.dist-info')}.data":
             return f"{target.site_packages_path}/{name}", False
         scheme, _, inside = rest.partition("/")
         roots = {
@@ -216,13 +220,13 @@ class Wheel:
     def _generated(
         self, target: Installation, *, requested: bool, direct_url: bytes | None
     ) -> Iterator[tuple[str, bytes, int]]:
-        folder = f"{target.site_packages_path}/{self._metadata_folder}"
+        folder = f"{target.site_packages_path}/{self.metadata_folder}"
         yield f"{folder}/INSTALLER", INSTALLER, 0o644
         if requested:
             yield f"{folder}/REQUESTED", b"", 0o644
         if direct_url is not None:
             yield f"{folder}/direct_url.json", direct_url, 0o644
-        points = f"{self._metadata_folder}/entry_points.txt"
+        points = f"{self.metadata_folder}/entry_points.txt"
         if points in self._members:
             for script in parse_scripts(self._read(points), source=f"{self._source}: entry_points.txt"):
                 content = console_script(target.interpreter, script.module, script.function)

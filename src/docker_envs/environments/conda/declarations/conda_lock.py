@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from docker_envs.documents.yaml_document import load_yaml
+from docker_envs.environments.base import PipLine
 from docker_envs.environments.conda.declarations.declaration import Declaration
 from docker_envs.environments.conda.declarations.environment_yml import PYPI_HINT
 from docker_envs.environments.conda.package import CondaPackage
@@ -38,7 +39,12 @@ def is_conda_lock(text: str) -> bool:
 
 
 def read_conda_lock(
-    path: Path, text: str, *, platform: Platform, categories: Collection[str] = (DEFAULT_CATEGORY,)
+    path: Path,
+    text: str,
+    *,
+    platform: Platform,
+    categories: Collection[str] = (DEFAULT_CATEGORY,),
+    with_pip: bool = False,
 ) -> Declaration:
     """Read the text of a `conda-lock.yml`; packages are sorted by name.
 
@@ -47,17 +53,20 @@ def read_conda_lock(
         text: Its content.
         platform: The one whose packages are wanted.
         categories: Those whose packages are wanted.
+        with_pip: Whether packages from PyPI are handed on, and not refused.
 
     Raises:
-        InvalidDeclarationError: It cannot be understood, has no such platform or category, or wants packages from PyPI.
+        InvalidDeclarationError: It cannot be understood, has no such platform or category, or wants packages from PyPI
+            that are not wanted here.
     """
     try:
-        return _read(path, Fields.of(load_yaml(path, text), source=str(path)), subdir_of(platform), categories)
+        document = Fields.of(load_yaml(path, text), source=str(path))
+        return _read(path, document, subdir_of(platform), categories, with_pip=with_pip)
     except FormatError as error:
         raise InvalidDeclarationError(error.source, error.reason, hint=error.hint) from error
 
 
-def _read(path: Path, document: Fields, subdir: str, categories: Collection[str]) -> Declaration:
+def _read(path: Path, document: Fields, subdir: str, categories: Collection[str], *, with_pip: bool) -> Declaration:
     version = document.get("version", int)
     if version not in (None, _VERSION):
         raise document.error("version", f"cannot read version {version}, only {_VERSION}")
@@ -68,13 +77,23 @@ def _read(path: Path, document: Fields, subdir: str, categories: Collection[str]
     entries = list(document.objects("package"))
     _check_categories(path, entries, categories)
     packages: dict[str, CondaPackage] = {}
+    lines: dict[str, PipLine] = {}
     for entry in entries:
-        if entry.require("platform", str) == subdir and not _categories(entry).isdisjoint(categories):
+        if entry.require("platform", str) != subdir or _categories(entry).isdisjoint(categories):
+            continue
+        if with_pip and entry.get("manager", str) == "pip":
+            line = _pip_line(path, entry)
+            lines.setdefault(line.text, line)
+        else:
             package = _package(path, entry)
             # A package that is in several categories may be there once for each.
             if packages.setdefault(package.name, package) != package:
                 raise entry.error("url", f"another package of the name `{package.name}` is wanted as well")
-    return Declaration(packages=tuple(packages[name] for name in sorted(packages)), source=str(path))
+    return Declaration(
+        packages=tuple(packages[name] for name in sorted(packages)),
+        source=str(path),
+        pip=tuple(lines[text] for text in sorted(lines)),
+    )
 
 
 def _check_categories(path: Path, entries: Iterable[Fields], categories: Collection[str]) -> None:
@@ -106,6 +125,14 @@ def _package(path: Path, entry: Fields) -> CondaPackage:
     if package.name != name or package.version != entry.require("version", str):
         raise entry.error("url", f"is that of `{package.display_name}`, not of `{name}`")
     return package
+
+
+def _pip_line(path: Path, entry: Fields) -> PipLine:
+    """A wheel by its address and hash."""
+    name = entry.require("name", str)
+    digest = _digest(entry, "sha256")
+    text = f"{name} @ {entry.require('url', str).partition('#')[0]}" + (f" --hash=sha256:{digest}" if digest else "")
+    return PipLine(text, f"{path}: `{name}`", path.parent)
 
 
 def _digest(entry: Fields, kind: str) -> str | None:

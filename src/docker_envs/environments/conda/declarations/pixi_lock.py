@@ -8,6 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from docker_envs.environments.base import PipLine
 from docker_envs.environments.conda.declarations.declaration import Declaration
 from docker_envs.environments.conda.declarations.environment_yml import PYPI_HINT
 from docker_envs.environments.conda.solving.channels import channel_url, expand_channels
@@ -27,20 +31,34 @@ if TYPE_CHECKING:
 DEFAULT_ENVIRONMENT = "default"
 
 
-def read_pixi_lock(path: Path, *, environment: str, platform: Platform) -> Declaration:
+def read_pixi_lock(path: Path, *, environment: str, platform: Platform, with_pip: bool = False) -> Declaration:
     """The packages that a `pixi.lock` holds for one environment and platform, sorted by name.
+
+    Args:
+        path: The file.
+        environment: The one that is wanted.
+        platform: The one that it is wanted for.
+        with_pip: Whether packages from PyPI are handed on, and not refused.
 
     Raises:
         InvalidDeclarationError: It cannot be read, has no such environment or platform, or holds packages that have to
-            be built or come from PyPI.
+            be built, or come from PyPI and are not wanted.
     """
     found = _environment(path, _open(path), environment)
     place = _platform(path, found, environment, platform)
+    wheels = _wheels(found, place)
+    if wheels and not with_pip:
+        raise InvalidDeclarationError(
+            str(path),
+            f"environment `{environment}` holds packages from PyPI (`{wheels[0].name}`), which are not supported yet",
+            hint=PYPI_HINT,
+        )
     packages = [package_of(record, url=url) for record, url in _records(path, found, environment, place)]
     return Declaration(
         packages=tuple(sorted(packages, key=lambda package: package.name)),
         source=str(path),
         virtual_packages=tuple(_virtual_packages(place)),
+        pip=tuple(PipLine(_pip_line(path, wheel), f"{path}: `{wheel.name}`", path.parent) for wheel in wheels),
     )
 
 
@@ -72,6 +90,22 @@ def staleness(path: Path, declared: Declaration, *, environment: str, platform: 
         spec = parse_match_spec(text)
         if not any(_satisfies(record, url, spec) for record, url in records):
             return f"no package in it satisfies `{text}`"
+    return _lacking_wheel(declared.pip, _wheels(found, place))
+
+
+def _lacking_wheel(lines: Sequence[PipLine], wheels: Sequence[Any]) -> str | None:
+    """What is declared from PyPI that no wheel of a lock satisfies; conditions and addresses are not looked at."""
+    versions = {canonicalize_name(wheel.name): str(wheel.version) for wheel in wheels}
+    for line in lines:
+        if line.text.startswith("-") or " @ " in line.text or ";" in line.text:
+            continue
+        try:
+            wanted = Requirement(line.text)
+        except InvalidRequirement:
+            return f"`{line.text}` cannot be understood"
+        version = versions.get(canonicalize_name(wanted.name))
+        if version is None or not wanted.specifier.contains(version, prereleases=True):
+            return f"nothing from PyPI in it satisfies `{line.text}`"
     return None
 
 
@@ -123,11 +157,7 @@ def _records(path: Path, found: Any, environment: str, place: Any) -> Sequence[t
     records = []
     for package in found.packages(place) or ():
         if isinstance(package, rattler.PypiLockedPackage):
-            raise InvalidDeclarationError(
-                str(path),
-                f"environment `{environment}` holds packages from PyPI (`{package.name}`), which are not supported yet",
-                hint=PYPI_HINT,
-            )
+            continue
         if not isinstance(package, rattler.CondaLockedBinaryPackage):
             raise InvalidDeclarationError(
                 str(path),
@@ -136,6 +166,21 @@ def _records(path: Path, found: Any, environment: str, place: Any) -> Sequence[t
             )
         records.append((package.package_record, _url(path, package.location)))
     return records
+
+
+def _wheels(found: Any, place: Any) -> list[Any]:
+    """Rattler's packages from PyPI, sorted by name."""
+    import rattler
+
+    packages = [each for each in found.packages(place) or () if isinstance(each, rattler.PypiLockedPackage)]
+    return sorted(packages, key=lambda package: str(package.name))
+
+
+def _pip_line(path: Path, package: Any) -> str:
+    """A package by its address, and its hash unless it is a project of this machine."""
+    # Hashes that are not there have no attributes.
+    sha256 = getattr(package.hashes, "sha256", None)
+    return f"{package.name} @ {_url(path, package.location)}" + (f" --hash=sha256:{sha256.hex()}" if sha256 else "")
 
 
 def _url(path: Path, location: str) -> str:

@@ -76,8 +76,7 @@ def read_pixi_manifest(
         text: Its content.
         environment: The one that is wanted.
         platform: The one that it is wanted for.
-        with_pip: Whether packages from PyPI are handed on, and not refused; then the lock, which holds them as well,
-            is not used.
+        with_pip: Whether packages from PyPI are handed on, and not refused.
 
     Raises:
         InvalidDeclarationError: It cannot be understood, has no such environment, is not for the platform, or needs
@@ -89,19 +88,15 @@ def read_pixi_manifest(
     except FormatError as error:
         raise InvalidDeclarationError(error.source, error.reason, hint=error.hint) from error
     lock = path.parent / LOCK_NAME
-    if declared.pip and lock.is_file():
-        note = f"`{lock}` is not used, since it holds packages from PyPI"
-        return replace(declared, notes=(*declared.notes, note))
     if not lock.is_file():
         return declared
     reason = staleness(lock, declared, environment=environment, platform=platform)
     if reason is not None:
         note = f"`{lock}` does not fit `{path.name}`, so it is not used: {reason}"
         return replace(declared, notes=(*declared.notes, note))
-    locked = read_pixi_lock(lock, environment=environment, platform=platform)
-    return replace(
-        declared, specs=(), packages=locked.packages, notes=(*declared.notes, f"packages are those of `{lock}`")
-    )
+    locked = read_pixi_lock(lock, environment=environment, platform=platform, with_pip=with_pip)
+    notes = (*declared.notes, f"packages are those of `{lock}`")
+    return replace(declared, specs=(), packages=locked.packages, notes=notes, pip=locked.pip)
 
 
 def declared_environments(path: Path, text: str) -> tuple[str, ...]:

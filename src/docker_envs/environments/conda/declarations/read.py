@@ -47,7 +47,7 @@ def read_declaration(
         platform: The one whose packages are taken from a lock for several.
         environment: The one that is taken from a `pixi.lock` or manifest with several.
         categories: Those whose packages are taken from a `conda-lock.yml`.
-        with_pip: Whether what an `environment.yml` or a manifest of pixi wants from PyPI is handed on, not refused.
+        with_pip: Whether what is wanted from PyPI is handed on, and not refused.
 
     Raises:
         InvalidDeclarationError: It cannot be read or understood.
@@ -57,12 +57,12 @@ def read_declaration(
     if is_explicit(text):
         return read_explicit(path, text, platform=platform)
     if _is_pixi_lock(path, text):
-        return read_pixi_lock(path, environment=environment, platform=platform)
+        return read_pixi_lock(path, environment=environment, platform=platform, with_pip=with_pip)
     if path.suffix == ".toml" and (path.name != "pyproject.toml" or is_pixi_pyproject(text)):
         return read_pixi_manifest(path, text, environment=environment, platform=platform, with_pip=with_pip)
     if path.suffix in (".yml", ".yaml"):
         if is_conda_lock(text):
-            return read_conda_lock(path, text, platform=platform, categories=categories)
+            return read_conda_lock(path, text, platform=platform, categories=categories, with_pip=with_pip)
         return read_environment_yml(path, text, with_pip=with_pip)
     if path.name == "pyproject.toml":
         raise InvalidDeclarationError(str(path), "has no `[tool.pixi]`", hint=_HINT)

@@ -102,3 +102,19 @@ def test_a_syntax_error_is_refused_with_its_place(tmp_path: Path) -> None:
     """What the error is called depends on whether libyaml is there."""
     found = refusal(tmp_path, "conda-lock.yml", LOCK + "}")
     assert found.startswith("conda-lock.yml:12:1: not valid YAML: ")
+
+
+def test_what_comes_from_pypi_is_handed_on_to_who_wants_it(tmp_path: Path) -> None:
+    path = tmp_path / "conda-lock.yml"
+    digest = "a" * 64
+    path.write_text(
+        "version: 1\nmetadata:\n  platforms: [linux-64]\npackage:\n"
+        "- name: flask\n  version: '3'\n  manager: pip\n  platform: linux-64\n"
+        "  url: https://host/flask-3-py3-none-any.whl#x\n  category: main\n"
+        f"  hash:\n    sha256: {digest}\n"
+    )
+    found = read_declaration(path, platform=AMD64, with_pip=True)
+    assert found.packages == ()
+    assert [line.text for line in found.pip] == [
+        f"flask @ https://host/flask-3-py3-none-any.whl --hash=sha256:{digest}"
+    ]

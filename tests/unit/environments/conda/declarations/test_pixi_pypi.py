@@ -93,13 +93,62 @@ def test_places(tmp_path: Path) -> None:
     ]
 
 
-def test_a_lock_beside_it_is_not_used(tmp_path: Path) -> None:
-    (tmp_path / "pixi.lock").write_text("version: 6\n")
+PYTHON = "https://host/channel/linux-64/python-3.11.7-0.conda"
+FLASK = "https://host/flask-3.1.3-py3-none-any.whl"
+LOCK = f"""\
+version: 6
+environments:
+  default:
+    channels:
+    - url: https://host/channel/
+    indexes:
+    - https://pypi.org/simple
+    packages:
+      linux-64:
+      - conda: {PYTHON}
+      - pypi: {FLASK}
+      - pypi: ./lib
+packages:
+- conda: {PYTHON}
+  sha256: {"0" * 64}
+- pypi: {FLASK}
+  name: flask
+  version: 3.1.3
+  sha256: {"a" * 64}
+- pypi: ./lib
+  name: lib
+  version: '0.1'
+  sha256: {"b" * 64}
+  editable: true
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ('Flask = ">=3"\nlib = { path = "lib" }\nno = { env-markers = "os_name == \'nt\'" }\n', None),
+        ('flask = "<3"\n', "nothing from PyPI in it satisfies `flask <3`"),
+        ('flask = "*"\nrich = "*"\n', "nothing from PyPI in it satisfies `rich`"),
+        ('flask = "three"\n', "`flask three` cannot be understood"),
+    ],
+)
+def test_the_lock_beside_it(tmp_path: Path, wanted: str, reason: str | None) -> None:
+    (tmp_path / "pixi.lock").write_text(LOCK)
     path = tmp_path / "pixi.toml"
-    path.write_text(MANIFEST)
+    text = '[workspace]\nchannels = ["https://host/channel"]\nplatforms = ["linux-64"]\n'
+    path.write_text(f'{text}[dependencies]\npython = "*"\n[pypi-dependencies]\n{wanted}')
     found = read_declaration(path, platform=AMD64, with_pip=True)
-    assert found.packages is None
-    assert found.notes == (f"`{tmp_path / 'pixi.lock'}` is not used, since it holds packages from PyPI",)
+    lock = tmp_path / "pixi.lock"
+    if reason is not None:
+        assert found.packages is None
+        assert found.notes == (f"`{lock}` does not fit `pixi.toml`, so it is not used: {reason}",)
+        return
+    assert [package.name for package in found.packages or ()] == ["python"]
+    assert [line.text for line in found.pip] == [
+        f"flask @ {FLASK} --hash=sha256:{'a' * 64}",
+        f"lib @ {(tmp_path / 'lib').as_uri()}",
+    ]
+    assert read_declaration(lock, platform=AMD64, with_pip=True).pip == found.pip
 
 
 @pytest.mark.parametrize(
