@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from docker_envs.builder.cache import CacheDirectory
+from docker_envs.builder.fetching import PackageFetcher
 from docker_envs.environments.pypi.declarations.declaration import PypiIndexes
 from docker_envs.environments.pypi.declarations.requirements_txt import read_requirements_txt
 from docker_envs.environments.pypi.resolving.installed import InstalledDistribution
@@ -16,12 +20,17 @@ from docker_envs.environments.pypi.resolving.uv import explained
 from docker_envs.errors import (
     AuthenticationError,
     BuildError,
+    DigestMismatchError,
     DockerEnvsError,
     InvalidDeclarationError,
     SolveError,
     TransportError,
 )
 from docker_envs.oci.descriptor import Platform
+from docker_envs.report import SILENT
+from docker_envs.transports.download import open_download
+from docker_envs.transports.fetch import RetryRule
+from docker_envs.transports.http import HttpClient
 from tests.packages.distribution import sha256_of, write_distribution
 from tests.packages.wheel import write_project
 from tests.simulators.package_index import PASSWORD, USER, PackageIndexSimulator
@@ -328,3 +337,19 @@ def test_long_explanations_keep_their_end() -> None:
     printed = "error: No solution found:\n" + "".join(f"line {number}\n" for number in range(100))
     lines = str(explained(printed)).splitlines()
     assert (len(lines), lines[0], lines[1], lines[-1]) == (25, "No solution found:", "  … 77 lines", "line 99")
+
+
+def test_credentials_go_on_to_the_wheels(tmp_path: Path, private: PackageIndexSimulator) -> None:
+    """What was chosen is fetched from the private index, verified, and kept under its hash."""
+    found = resolve_pypi(declared(tmp_path, "helper\n", private.authorized_url), AMD64, settings=settings(tmp_path))
+    http = HttpClient(rule=RetryRule(attempts=1))
+    cache = CacheDirectory(tmp_path / "cache")
+    fetcher = PackageFetcher(cache, open_url=partial(open_download, http), reporter=SILENT)
+    (package,) = found.packages
+    fetched = fetcher.fetch(package, threading.Event())
+    assert (fetched.sha256, fetched.size) == (package.sha256, package.size)
+    assert fetched.host_path == cache.packages / f"sha256-{package.sha256}" / package.file_name
+    with pytest.raises(DigestMismatchError):
+        fetcher.fetch(replace(package, sha256="0" * 64), threading.Event())
+    with pytest.raises(AuthenticationError):
+        fetcher.fetch(replace(package, sha256="1" * 64, url=package.public_url), threading.Event())
