@@ -79,6 +79,13 @@ def _by_address(text: str, *, place: str, directory: Path, hashes: tuple[str, ..
 
 def _located(address: str, *, place: str, directory: Path) -> str | Path:
     """The URL of a wheel, or the directory of a project."""
+    try:
+        return _found(address, place=place, directory=directory)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise InvalidDeclarationError(place, f"cannot make anything of `{address}`: {error}") from error
+
+
+def _found(address: str, *, place: str, directory: Path) -> str | Path:
     if _REPOSITORY.match(address):
         raise InvalidDeclarationError(place, "a repository has to be built, which is not done", hint=_WHEELS_HINT)
     parts = urlsplit(address)

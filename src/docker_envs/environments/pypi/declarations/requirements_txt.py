@@ -164,6 +164,8 @@ class _Reading:
 
     def line(self, line: PipLine, *, constraints: bool, depth: int) -> None:
         text = self._expanded(line)
+        if "\0" in text:
+            raise InvalidDeclarationError(line.place, "holds a NUL character")
         try:
             words = shlex.split(text)
         except ValueError as error:

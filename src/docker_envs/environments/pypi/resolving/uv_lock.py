@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 UV_LOCK = "uv.lock"
 
+_OTHER_PYTHON = "incompatible with the project's Python requirement"
+
 
 def read_uv_lock(
     path: Path, *, extras: Collection[str] = (), groups: Collection[str] = (), settings: UvSettings | None = None
 ) -> PypiDeclaration:
     """Read the `uv.lock` of a project; the project is part of what it declares when uv would install it.
 
-    Nothing is fetched. A lock that no longer fits the `pyproject.toml` beside it is refused.
+    Nothing is fetched. A lock that no longer fits the `pyproject.toml` beside it is refused, as far as uv can tell.
 
     Args:
         path: The file.
@@ -41,13 +43,28 @@ def read_uv_lock(
         raise InvalidDeclarationError(str(path), "no such file")
     if not (path.parent / "pyproject.toml").is_file():
         raise InvalidDeclarationError(str(path), "there is no `pyproject.toml` beside it, which it is the lock of")
-    arguments = ["export", "--locked", "--offline", "--format", "pylock.toml", "--no-header", "--no-default-groups"]
+    arguments = ["export", "--offline", "--format", "pylock.toml", "--no-header", "--no-default-groups"]
     arguments += [f"--extra={name}" for name in extras] + [f"--group={name}" for name in groups]
-    try:
-        printed = run_uv([*arguments, *host_python()], directory=path.parent, settings=settings or UvSettings())
-    except DockerEnvsError as error:
-        raise InvalidDeclarationError(
-            str(path), f"cannot be used: {error}", hint="bring it up to date with `uv lock`"
-        ) from error
+    printed, notes = _exported(path, arguments, settings or UvSettings())
     lock = PypiLock(parse_lock(path, printed), str(path), path.parent)
-    return PypiDeclaration(lock=lock, source=str(path), directory=path.parent)
+    return PypiDeclaration(lock=lock, directory=path.parent, source=str(path), notes=notes)
+
+
+def _exported(path: Path, arguments: list[str], settings: UvSettings) -> tuple[str, tuple[str, ...]]:
+    """What uv makes of the lock, and notes."""
+    try:
+        return run_uv([*arguments, "--locked", *host_python()], directory=path.parent, settings=settings), ()
+    except DockerEnvsError as error:
+        if _OTHER_PYTHON not in str(error):
+            raise _unusable(path, error) from error
+    # uv compares a lock with its project only where a Python is that the project is for.
+    try:
+        printed = run_uv([*arguments, "--frozen"], directory=path.parent, settings=settings)
+    except DockerEnvsError as error:
+        raise _unusable(path, error) from error
+    note = f"{path}: is not compared with `pyproject.toml`, which is for another Python than this machine's"
+    return printed, (note,)
+
+
+def _unusable(path: Path, error: DockerEnvsError) -> InvalidDeclarationError:
+    return InvalidDeclarationError(str(path), f"cannot be used: {error}", hint="bring it up to date with `uv lock`")

@@ -234,6 +234,21 @@ def test_the_lock_of_uv(tmp_path: Path, locked: Path) -> None:
         names(s390x)
 
 
+def test_a_lock_for_another_python_than_this_machine_s(tmp_path: Path, locked: Path) -> None:
+    """It is read all the same, without any Python that it is for."""
+    for path in (locked, locked.parent / "pyproject.toml"):
+        text = path.read_text()
+        assert '">=3.9"' in text
+        path.write_text(text.replace('">=3.9"', '">=3.99"'))
+    declared = read_pypi_declaration(locked, settings=settings(tmp_path / "new"))
+    (note,) = declared.notes
+    assert note.endswith("is not compared with `pyproject.toml`, which is for another Python than this machine's")
+    with pytest.raises(BuildError, match=r"`native` 1\.0 has no wheel for Python 3\.99"):
+        resolve_pypi(declared, replace(AMD64, python="3.99"))
+    with pytest.raises(InvalidDeclarationError, match=r"is not for Python 3\.11\.7"):
+        resolve_pypi(declared, AMD64)
+
+
 def test_a_lock_of_uv_that_does_not_fit(tmp_path: Path, locked: Path) -> None:
     using = settings(tmp_path / "new")
 
