@@ -1,0 +1,21 @@
+"""Answers to the questions of packages, when nobody is asked: the defaults of their templates.
+
+Spec: debconf-devel(7), "The templates file".
+"""
+
+from __future__ import annotations
+
+from docker_envs.environments.debian.archives.control import iter_paragraphs
+
+#: What scripts source to ask.
+LIBRARY = "/usr/share/debconf/confmodule"
+
+
+def parse_defaults(templates: str) -> dict[str, str]:
+    """The default answer by the name of each question that has one; scripts have their own for the others."""
+    defaults: dict[str, str] = {}
+    for paragraph in iter_paragraphs(templates):
+        fields = dict(line.partition(":")[::2] for line in paragraph.splitlines() if line[:1].strip())
+        if "Template" in fields and "Default" in fields:
+            defaults[fields["Template"].strip()] = fields["Default"].strip()
+    return defaults
