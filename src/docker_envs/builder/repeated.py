@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.application.layer import owners_of
-from docker_envs.builder.application.sources import concerns
+from docker_envs.builder.application.sources import look_at
 from docker_envs.builder.build import delivery_of, make_image
 from docker_envs.builder.cache import open_cache
 from docker_envs.builder.prepare import Prepared, prepare
@@ -14,9 +14,9 @@ from docker_envs.images.container import ContainerSettings
 from docker_envs.oci.image import NamedImage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Sequence
 
+    from docker_envs.builder.application.sources import Look
     from docker_envs.builder.deliver import Delivery
     from docker_envs.builder.files_layers import FilesMade
     from docker_envs.builder.request import BuildRequest
@@ -34,6 +34,7 @@ class _Kept:
         prepared: Base, packages and plan.
         image: What came of it.
         files: Its layers of files.
+        looks: What the files of each declared layer looked like before they were read.
     """
 
     request: BuildRequest
@@ -41,6 +42,7 @@ class _Kept:
     prepared: Prepared
     image: Image
     files: tuple[FilesMade, ...]
+    looks: tuple[Look, ...]
 
 
 class RepeatedBuild:
@@ -57,12 +59,11 @@ class RepeatedBuild:
         self._reporter = reporter
         self._kept: _Kept | None = None
 
-    def build(self, request: BuildRequest, changed: Iterable[Path] = ()) -> Image:
+    def build(self, request: BuildRequest) -> Image:
         """Build the image, and deliver it unless it is the one of the time before.
 
         Args:
             request: What is wanted, for one platform.
-            changed: What has changed on this host since the time before, as absolute paths without symbolic links.
 
         Raises:
             DockerEnvsError: As `docker_envs.builder.build.build` does; the next build then keeps nothing.
@@ -70,6 +71,7 @@ class RepeatedBuild:
         kept, self._kept = self._kept, None
         if kept is not None and _lasting(kept.request) != _lasting(request):
             kept = None
+        looks = tuple(look_at(layer) for layer in request.files)
         with open_cache(request.cache, read_only=request.cache_read_only, reporter=self._reporter) as cache:
             if kept is None:
                 delivery = delivery_of(request, self._reporter)
@@ -77,11 +79,11 @@ class RepeatedBuild:
                 prepared = prepare(request, cache, delivery, self._reporter)
                 files: tuple[FilesMade, ...] = ()
             else:
-                delivery, prepared, files = kept.delivery, kept.prepared, _unchanged(kept.files, request, changed)
+                delivery, prepared, files = kept.delivery, kept.prepared, _unchanged(kept, request, looks)
             made = make_image(request, prepared, cache, delivery, self._reporter, kept=files)
             if kept is None or made.image.digest != kept.image.digest:
                 delivery.deliver(NamedImage(made.image, request.destinations.names))
-        self._kept = _Kept(request, delivery, prepared, made.image, made.files)
+        self._kept = _Kept(request, delivery, prepared, made.image, made.files, looks)
         return made.image
 
 
@@ -91,11 +93,10 @@ def _lasting(request: BuildRequest) -> tuple[BuildRequest, int, frozenset[str]]:
     return others, len(request.files), frozenset(owners_of(request.files))
 
 
-def _unchanged(files: tuple[FilesMade, ...], request: BuildRequest, changed: Iterable[Path]) -> tuple[FilesMade, ...]:
+def _unchanged(kept: _Kept, request: BuildRequest, looks: Sequence[Look]) -> tuple[FilesMade, ...]:
     """The lowest layers that would be the same; directories of one may decide about those above."""
-    accounts = [each.declared for each in files if each.declared is None]
-    paths = list(changed)
-    for count, (each, wanted) in enumerate(zip(files, [*accounts, *request.files], strict=True)):
-        if each.declared != wanted or (wanted is not None and any(concerns(wanted, path) for path in paths)):
-            return files[:count]
-    return files
+    others = len(kept.files) - len(request.files)
+    for count, (wanted, before, now) in enumerate(zip(request.files, kept.looks, looks, strict=True), others):
+        if kept.files[count].declared != wanted or before != now:
+            return kept.files[:count]
+    return kept.files

@@ -62,6 +62,7 @@ VERBS = {
     ),
     "plan": Verb("docker_envs.cli.plan:plan_command", "Show the layers that a build would make, and why.", _BUILD),
     "run": Verb("docker_envs.cli.run:app", "Run an image, or what is declared here, with the local engine.", _BUILD),
+    "watch": Verb("docker_envs.cli.watch:app", "Build and run again whenever sources change.", _BUILD),
     "cache": Verb("docker_envs.cli.cache:app", "Look after the cache of packages and layers.", _BUILD),
     "show": Verb("docker_envs.cli.show:show_command", "Show what is in an image: packages, layers, sizes.", _LOOK),
     "diff": Verb("docker_envs.cli.diff:diff_command", "Show what is different between two images.", _LOOK),

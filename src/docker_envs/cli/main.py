@@ -12,6 +12,7 @@ import typer
 
 from docker_envs import errors
 from docker_envs.cli.commands import LazyGroup
+from docker_envs.cli.text import print_error
 from docker_envs.version import __version__
 
 if TYPE_CHECKING:
@@ -79,9 +80,7 @@ def _run() -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except errors.DockerEnvsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+        print_error(error)
         return next(status for kind, status in EXIT_STATUSES if isinstance(error, kind))
     return 0
 

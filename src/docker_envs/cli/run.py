@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from typer.core import TyperCommand
 
 from docker_envs.builder.host import parse_target_platform
-from docker_envs.builder.request import Destinations
 from docker_envs.cli import build_options as opt
 from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, Quiet, connection
+from docker_envs.cli.local_run import (
+    ContainerEnv,
+    DashedCommand,
+    EngineImage,
+    Publish,
+    RunBase,
+    Volume,
+    command_after_dashes,
+    engine_name,
+    engine_settings,
+    loaded_request,
+    name_in_engine,
+)
 from docker_envs.cli.progress import reporter_for
 from docker_envs.cli.requests import EnvironmentOptions
-from docker_envs.environments.conda.declarations.read import DEFAULT_FILE
 from docker_envs.errors import InvalidInputError
 from docker_envs.images.destination import write_artifact
 from docker_envs.images.location import Location, Transport, parse_location
@@ -31,25 +38,9 @@ if TYPE_CHECKING:
     from docker_envs.cli.project_options import ImageJob
 
 app = typer.Typer(add_completion=False)
-_COMMAND = "command after the dashes"
 
 
-class _DashedCommand(TyperCommand):
-    """Keeps what follows `--` apart, and leaves all that follows the image to the container."""
-
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        extra["allow_interspersed_args"] = False
-        return super().make_context(info_name, args, parent, **extra)
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if "--" in args:
-            place = args.index("--")
-            ctx.meta[_COMMAND] = args[place + 1 :]
-            args = args[:place]
-        return super().parse_args(ctx, args)
-
-
-@app.command("run", cls=_DashedCommand)
+@app.command("run", cls=DashedCommand)
 def run_command(
     ctx: typer.Context,
     words: Annotated[
@@ -57,25 +48,17 @@ def run_command(
     ] = None,
     *,
     file: opt.File = None,
-    base: Annotated[str | None, typer.Option("--base", "-b", help="Base image of what is built.")] = None,
+    base: RunBase = None,
     channel: opt.Channel = None,
     offline: opt.Offline = False,
     locked: opt.Locked = False,
     frozen: opt.Frozen = False,
     cache_dir: opt.CacheDir = None,
     target: opt.Target = None,
-    image: Annotated[
-        str | None, typer.Option("--image", "-i", metavar="NAME:TAG", help="Name of what is built, in the engine.")
-    ] = None,
-    publish: Annotated[
-        list[str] | None, typer.Option("--publish", "-p", metavar="[HOST:]PORT", help="Port, may be repeated.")
-    ] = None,
-    volume: Annotated[
-        list[str] | None, typer.Option("--volume", "-v", metavar="HOST:PATH", help="Volume, may be repeated.")
-    ] = None,
-    env: Annotated[
-        list[str] | None, typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Variable, may be repeated.")
-    ] = None,
+    image: EngineImage = None,
+    publish: Publish = None,
+    volume: Volume = None,
+    env: ContainerEnv = None,
     remove: Annotated[bool, typer.Option("--rm/--no-rm", help="Remove the container when it ends.")] = True,
     plain_http: PlainHttp = None,
     insecure: Insecure = None,
@@ -88,7 +71,7 @@ def run_command(
     What is declared is built if need be, and the engine gets the layers that it lacks. Without REF it is FILE, or the
     docker-env.yaml or environment.yml here.
     """
-    reference, command = _split(words or [], ctx.meta.get(_COMMAND), has_file=bool(file))
+    reference, command = _split(words or [], command_after_dashes(ctx), has_file=bool(file))
     how = connection(plain_http, insecure, ca_file, auth_file)
     with reporter_for(quiet=quiet) as reporter:
         transports = Transports(how, reporter=reporter)
@@ -112,14 +95,11 @@ def run_command(
                 auth_file=auth_file,
             )
             job = options.job()
-            declared = job.references[0] if job.references else Reference.parse(_name_of_folder(Path.cwd()))
-            name = Reference.parse(image) if image else declared
+            name = name_in_engine(job, image)
             _build(job, name, transports)
     terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
-    given = [("--publish", publish), ("--volume", volume), ("--env", env)]
-    settings = [f"{option}={value}" for option, values in given for value in values or ()]
-    settings += ["--rm"] if remove else []
-    _execute([*program, "run", "--pull=never", "--interactive", *terminal, *settings, _engine_name(name), *command])
+    settings = [*engine_settings(publish, volume, env), *(["--rm"] if remove else [])]
+    _execute([*program, "run", "--pull=never", "--interactive", *terminal, *settings, engine_name(name), *command])
 
 
 def _split(words: list[str], dashed: list[str] | None, *, has_file: bool) -> tuple[str | None, list[str]]:
@@ -151,22 +131,7 @@ def _fetch(location: Location, transports: Transports) -> Reference:
 def _build(job: ImageJob, name: Reference, transports: Transports) -> None:
     from docker_envs.builder.build import build_platforms
 
-    if job.requests[0].declaration is None and job.project is None:
-        raise InvalidInputError(
-            "nothing to run", hint=f"name an image, or a declaration with `--file`; there is no `{DEFAULT_FILE}` here"
-        )
-    destinations = Destinations(names=(name,), load=True)
-    requests = [replace(request, destinations=destinations) for request in job.requests]
-    build_platforms(requests, reporter=transports.reporter)
-
-
-def _name_of_folder(folder: Path) -> str:
-    """A name that no registry's image has."""
-    return f"localhost/{re.sub(r'[^a-z0-9]+', '-', folder.name.lower()).strip('-') or 'environment'}:latest"
-
-
-def _engine_name(reference: Reference) -> str:
-    return f"{reference.name}@{reference.digest}" if reference.digest else reference.familiar
+    build_platforms([loaded_request(job, name)], reporter=transports.reporter)
 
 
 def _execute(command: list[str]) -> NoReturn:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from docker_envs.errors import DockerEnvsError
+
 
 def human_size(size: float) -> str:
     """A size in bytes for people, in decimal units as registries show them."""
@@ -15,3 +21,10 @@ def human_size(size: float) -> str:
 def printable(text: str) -> str:
     """Text from outside without what a terminal would take for a command."""
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+def print_error(error: DockerEnvsError) -> None:
+    """Say what went wrong, and what helps."""
+    print(f"error: {error}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from docker_envs.cli.run import _name_of_folder, _split
+from docker_envs.cli.local_run import name_of_folder
+from docker_envs.cli.run import _split
 from docker_envs.errors import InvalidInputError
 from docker_envs.oci.reference import Reference
 
@@ -40,6 +41,6 @@ def test_an_image_beside_a_file() -> None:
     [("My Project!", "my-project"), ("a_b.c", "a-b-c"), ("é", "environment"), ("", "environment"), ("--x", "x")],
 )
 def test_names_of_folders(folder: str, name: str) -> None:
-    found = _name_of_folder(Path("/") / folder)
+    found = name_of_folder(Path("/") / folder)
     assert found == f"localhost/{name}:latest"
     assert str(Reference.parse(found)) == found

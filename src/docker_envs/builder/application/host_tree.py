@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import DIRECTORY_MODE, Entry, Kind
@@ -77,19 +79,40 @@ def iter_host_files(files: HostFiles, path: str, *, owner: tuple[int, int], mtim
         raise InvalidInputError(f"`{files.source}` in `{files.context}` {reason}")
 
 
-def is_taken(files: HostFiles, inside: str) -> bool:
-    """Whether a path below the source, relative to it, is copied when it is there.
+def iter_host_paths(files: HostFiles) -> Iterator[os.DirEntry[str]]:
+    """What `iter_host_files` looks at below a directory, without reading it; in no order.
 
     Raises:
-        InvalidInputError: A pattern is malformed.
-        StorageError: The `.dockerignore` cannot be read.
+        InvalidInputError: Nothing is there, or a pattern is malformed.
+        StorageError: A `.dockerignore` cannot be read.
     """
-    selection = _Selection(files, "", (0, 0), 0, is_file=False)
-    return not selection.left_out_by(inside) and (not files.include or selection.included.matches(inside))
+    root = host_source(files)
+    selection = _Selection(files, "", (0, 0), 0, is_file=root.is_file())
+    waiting = [] if root.is_file() else [(str(root), "")]
+    while waiting:
+        folder, above = waiting.pop()
+        # What is gone meanwhile is found out by whoever reads it.
+        with contextlib.suppress(OSError), os.scandir(folder) as found:
+            for each in found:
+                inside = f"{above}{each.name}"
+                is_directory = each.is_dir(follow_symlinks=False)
+                choice = selection.choose(inside, is_directory=is_directory)
+                if is_directory and choice is not _Choice.SKIP:
+                    waiting.append((each.path, f"{inside}/"))
+                if choice is _Choice.TAKE:
+                    yield each
 
 
 def _is_inside(source: str) -> bool:
     return not source.startswith("/") and posixpath.normpath(source).partition("/")[0] != ".."
+
+
+class _Choice(Enum):
+    """Of a path: it is taken, left out, or a directory that is there only when something in it is."""
+
+    TAKE = auto()
+    HOLD = auto()
+    SKIP = auto()
 
 
 @dataclass
@@ -117,18 +140,23 @@ class _Selection:
         """What becomes of an entry of the host, see `images.host_files.Change`."""
         inside = posixpath.basename(self.root) if self.is_file else entry.path[len(self.path) :].lstrip("/")
         is_directory = entry.kind is Kind.DIRECTORY
-        if inside and (without := self.left_out_by(inside)):
-            self.left_out, may_return = without
-            if not (is_directory and may_return):
-                return None
-            self.held.add(entry.path)
-        elif inside and self.files.include and not self.included.matches(inside):
-            if not (is_directory and self.included.may_match_below(inside)):
-                return None
+        choice = self.choose(inside, is_directory=is_directory) if inside else _Choice.TAKE
+        if choice is _Choice.SKIP:
+            return None
+        if choice is _Choice.HOLD:
             self.held.add(entry.path)
         return self._normalised(entry)
 
-    def left_out_by(self, inside: str) -> tuple[str, bool] | None:
+    def choose(self, inside: str, *, is_directory: bool) -> _Choice:
+        """What becomes of a path below the source."""
+        if without := self._left_out_by(inside):
+            self.left_out, may_return = without
+            return _Choice.HOLD if is_directory and may_return else _Choice.SKIP
+        if self.files.include and not self.included.matches(inside):
+            return _Choice.HOLD if is_directory and self.included.may_match_below(inside) else _Choice.SKIP
+        return _Choice.TAKE
+
+    def _left_out_by(self, inside: str) -> tuple[str, bool] | None:
         """What leaves a path out, and whether something below it may be put back in."""
         place = self.root if self.is_file else posixpath.normpath(f"{self.root}/{inside}")
         if self.ignored.matches(place):
