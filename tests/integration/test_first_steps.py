@@ -50,6 +50,8 @@ def test_three_commands(engine: Engine, folder: Path, settings: dict[str, str]) 
         return done
 
     assert "made from environment.yml, app.py\n" in run("init").stdout
+    run("lock")
+    assert (folder / "docker-env.lock").is_file()
     assert run("run").stdout == "python of /opt/conda runs app.py\n"
     # The program of this Python is a script that prints its arguments, so this shows what a real one would have run.
     assert run("run", "--", "cat", "app.py").stdout == PROGRAM

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from docker_envs.builder.application.sources import look_at, look_at_file
 from docker_envs.errors import DockerEnvsError
-from docker_envs.projects.lock_file import LOCK_FILE
+from docker_envs.projects.lock_file import lock_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ class Watched:
     @classmethod
     def of(cls, job: ImageJob) -> Watched:
         """What decides about the image of a job."""
-        project = () if job.project is None else (job.project, job.project.with_name(LOCK_FILE))
+        project = () if job.project is None else (job.project, lock_path(job.project))
         return cls((*job.files, *project), job.requests[0].files)
 
     def look(self) -> Look:

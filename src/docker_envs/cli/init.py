@@ -39,8 +39,9 @@ def init_command(
     print(f"wrote {path}, made from {used}")
     print(f"wrote {SCHEMA_PATH}, for editors")
     print("next: look at it, then")
-    print("  docker-envs plan            shows the layers that it will have")
+    print("  docker-envs lock            keeps base and packages as they are now, for every build to come")
     print("  docker-envs run             builds it, and runs it with the local engine")
+    print("  docker-envs watch           does so again whenever something changes")
 
 
 def schema_command() -> None:
