@@ -67,9 +67,9 @@ def watch_command(
     auth_file: AuthFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Build and run what is declared here, and again whenever its sources change, until Ctrl-C.
+    """Build and run again whenever sources change.
 
-    Only layers whose files have changed are made anew.
+    That goes on until Ctrl-C. Only layers whose files have changed are made anew.
     """
     options = EnvironmentOptions(
         base=base,
