@@ -112,6 +112,11 @@ def write_suite(root: Path, suite: Suite, signer: Signer) -> Path:
     digests = ""
     for architecture in suite.architectures:
         index = _packages(root, [each for each in suite.debs if each.architecture in (architecture, "all")])
+        if "" not in suite.suffixes:
+            # Named though it is not there, as in Debian's archive; apt wants it so.
+            digests += (
+                f"\n {hashlib.sha256(index).hexdigest()} {len(index)} {suite.component}/binary-{architecture}/Packages"
+            )
         for suffix in suite.suffixes:
             content = {".xz": lzma.compress, ".gz": gzip.compress, "": bytes}[suffix](index)  # type: ignore[operator]
             sha256 = hashlib.sha256(content).hexdigest()
