@@ -92,7 +92,7 @@ def test_apt_reads_what_tests_sign(tmp_path: Path) -> None:
 class Real(NamedTuple):
     """The archive that this machine uses."""
 
-    index: PackageIndex
+    packages: PackageIndex
     apt: AptRoot
 
 
@@ -123,7 +123,7 @@ def test_choices_from_nothing_are_those_of_apt(real: Real) -> None:
 
 @pytest.mark.timeout(1200)
 def test_choices_for_a_base_are_those_of_apt(real: Real) -> None:
-    base = solve([], real.index, seed=Seed.REQUIRED).packages
+    base = solve([], real.packages, seed=Seed.REQUIRED).packages
     status = real.apt.install(base)
     assert differences(real, BASE_SETS, parse_status([status], source="status", architecture="amd64")) == {}
 
@@ -132,7 +132,7 @@ def differences(real: Real, sets: Sequence[str], installed: Sequence[InstalledPa
     """By set of packages, what one side alone chooses."""
     found: dict[str, object] = {}
     for requests in sets:
-        theirs, own = real.apt.chosen(requests.split()), ours(real.index, requests, installed)
+        theirs, own = real.apt.chosen(requests.split()), ours(real.packages, requests, installed)
         more, _ = MORE_OF_APT.get(requests, (frozenset[str](), ""))
         if {name: version for name, version in theirs.items() if name not in more} != own:
             found[requests] = sorted(theirs.items() ^ own.items())
