@@ -198,7 +198,8 @@ def make_image(
     Raises:
         DockerEnvsError: As `build` does.
     """
-    if request.declaration is None and not request.files and not prepared.accounts.entries:
+    files_wanted = (*prepared.projects, *request.files)
+    if request.declaration is None and not files_wanted and not prepared.accounts.entries:
         return Made(configure(prepared.base, request.container, env={}))
     with ThreadPoolExecutor(cores()) as executor:
         maker = partial(
@@ -211,7 +212,7 @@ def make_image(
         makers = Makers(maker(executor=executor), maker(executor=None))
         # What is wrong with them is known before packages are fetched.
         files = make_files_layers(
-            _application(request, prepared), request.files, makers.during, recorded=has_record(request), kept=kept
+            _application(request, prepared), files_wanted, makers.during, recorded=has_record(request), kept=kept
         )
         store = LayerStore.of(cache, trusted=delivery.caches.names)
         sources = CachedLayers(store, delivery.caches, makers, prepared.archives, reporter=reporter)

@@ -19,7 +19,7 @@ from docker_envs.transports.blobs import atomic_file, storage_errors
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from docker_envs.builder.cache import CacheDirectory
     from docker_envs.environments.base import LockedPackage
@@ -131,9 +131,20 @@ class Archives(Mapping[str, Path]):
         Raises:
             DockerEnvsError: As `PackageFetcher.fetch` does.
         """
-        missing = [self._waiting[sha256] for sha256 in dict.fromkeys(wanted) if sha256 not in self._fetched]
-        for fetched in map_parallel(self._fetcher.fetch, missing, workers=workers, cost=lambda each: each.size or 0):
+        self.fetch_packages(
+            [self._waiting[sha256] for sha256 in dict.fromkeys(wanted) if sha256 not in self._fetched], workers=workers
+        )
+
+    def fetch_packages(self, packages: Sequence[LockedPackage], *, workers: int) -> list[FetchedPackage]:
+        """Fetch packages, some at once, whether they were expected or not.
+
+        Raises:
+            DockerEnvsError: As `PackageFetcher.fetch` does.
+        """
+        found = map_parallel(self._fetcher.fetch, packages, workers=workers, cost=lambda each: each.size or 0)
+        for fetched in found:
             self.add(fetched)
+        return found
 
     def __getitem__(self, sha256: str) -> Path:
         if sha256 not in self._fetched:

@@ -13,7 +13,9 @@ from docker_envs.builder.base_system import check_library, find_library, require
 from docker_envs.builder.configure import environment_variables
 from docker_envs.builder.recording import check_packages
 from docker_envs.builder.resolve import read_packages, resolve
+from docker_envs.builder.wheels import resolve_wheels
 from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment, plan_environment
+from docker_envs.environments.pypi.plan_environment import plan_wheels
 from docker_envs.errors import BuildError
 from docker_envs.images.location import Transport
 from docker_envs.oci.image import Image, scratch
@@ -21,6 +23,7 @@ from docker_envs.planner.environment import PlannedEnvironment
 from docker_envs.planner.plan import Plan, make_plan
 
 if TYPE_CHECKING:
+    from docker_envs.builder.application.contents import FilesLayer
     from docker_envs.builder.cache import CacheDirectory
     from docker_envs.builder.deliver import Delivery
     from docker_envs.builder.fetching import Archives
@@ -42,6 +45,7 @@ class Prepared:
         activation: How the environment is activated.
         caches: Remote caches that may have layers.
         accounts: Users and groups.
+        projects: Layers of projects that distributions are declared with; below those of files.
     """
 
     base: Image
@@ -51,6 +55,7 @@ class Prepared:
     activation: PlannedActivation
     caches: RemoteCaches
     accounts: PlannedAccounts
+    projects: tuple[FilesLayer, ...] = ()
 
 
 def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, reporter: Reporter) -> Prepared:
@@ -74,14 +79,17 @@ def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, re
     )
     conda = plan_environment(packages, options)
     _check_scripts(request, conda)
+    wheels = resolve_wheels(request, conda, base, archives=archives, repodata=cache.repodata, reporter=reporter)
+    pypi = plan_wheels(wheels.read, beside=conda.packages, owners=wheels.owners, filters=request.filters)
+    environment = PlannedEnvironment(conda, pypi)
     mtime = DIRECTORY_MTIME if request.epoch is None else request.epoch
     owners = owners_of(request.files)
     accounts = plan_accounts(base, request.users, request.groups, owners=owners, mtime=mtime, reporter=reporter)
-    others = len(request.files) + bool(accounts.entries) + has_record(request)
+    others = len(wheels.projects) + len(request.files) + bool(accounts.entries) + has_record(request)
     budget = request.max_layers - len(base.layers) - others
-    plan = _plan(request, PlannedEnvironment(conda), budget)
+    plan = _plan(request, environment, budget)
     if has_record(request):
-        check_packages(conda.packages, prefix=options.prefix)
+        check_packages(environment.packages, prefix=options.prefix)
     for group in _unused_groups(request, plan):
         reporter.warning(f"no package is in the group `{group}`")
     _check_base(request, base, conda, reporter)
@@ -94,13 +102,13 @@ def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, re
         reporter.warning("the entrypoint needs `/bin/sh`, which `scratch` does not have")
     if activation.entrypoint and len(plan.layers) == budget:
         # The entrypoint is a layer as well; what activates the environment does not depend on how packages are grouped.
-        plan = _plan(request, plan.environment, budget - 1)
-    return Prepared(base, plan, archives, env, activation, delivery.caches, accounts)
+        plan = _plan(request, environment, budget - 1)
+    return Prepared(base, plan, archives, env, activation, delivery.caches, accounts, wheels.projects)
 
 
 def has_record(request: BuildRequest) -> bool:
     """Whether the image gets a record of its environment."""
-    return request.record and request.declaration is not None
+    return request.record and not (request.declaration is None and request.pypi is None)
 
 
 def _variables(request: BuildRequest, base: Image) -> dict[str, str]:

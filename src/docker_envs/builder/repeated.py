@@ -16,6 +16,7 @@ from docker_envs.oci.image import NamedImage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from docker_envs.builder.application.contents import FilesLayer
     from docker_envs.builder.application.sources import Look
     from docker_envs.builder.deliver import Delivery
     from docker_envs.builder.files_layers import FilesMade
@@ -71,15 +72,16 @@ class RepeatedBuild:
         kept, self._kept = self._kept, None
         if kept is not None and _lasting(kept.request) != _lasting(request):
             kept = None
-        looks = tuple(look_at(layer) for layer in request.files)
         with open_cache(request.cache, read_only=request.cache_read_only, reporter=self._reporter) as cache:
             if kept is None:
                 delivery = delivery_of(request, self._reporter)
                 delivery.check()
                 prepared = prepare(request, cache, delivery, self._reporter)
-                files: tuple[FilesMade, ...] = ()
             else:
-                delivery, prepared, files = kept.delivery, kept.prepared, _unchanged(kept, request, looks)
+                delivery, prepared = kept.delivery, kept.prepared
+            wanted = (*prepared.projects, *request.files)
+            looks = tuple(look_at(layer) for layer in wanted)
+            files = () if kept is None else _unchanged(kept, wanted, looks)
             made = make_image(request, prepared, cache, delivery, self._reporter, kept=files)
             if kept is None or made.image.digest != kept.image.digest:
                 delivery.deliver(NamedImage(made.image, request.destinations.names))
@@ -93,10 +95,10 @@ def _lasting(request: BuildRequest) -> tuple[BuildRequest, int, frozenset[str]]:
     return others, len(request.files), frozenset(owners_of(request.files))
 
 
-def _unchanged(kept: _Kept, request: BuildRequest, looks: Sequence[Look]) -> tuple[FilesMade, ...]:
+def _unchanged(kept: _Kept, layers: Sequence[FilesLayer], looks: Sequence[Look]) -> tuple[FilesMade, ...]:
     """The lowest layers that would be the same; directories of one may decide about those above."""
-    others = len(kept.files) - len(request.files)
-    for count, (wanted, before, now) in enumerate(zip(request.files, kept.looks, looks, strict=True), others):
+    others = len(kept.files) - len(layers)
+    for count, (wanted, before, now) in enumerate(zip(layers, kept.looks, looks, strict=True), others):
         if kept.files[count].declared != wanted or before != now:
             return kept.files[:count]
     return kept.files

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from docker_envs.builder.application.contents import FilesLayer
     from docker_envs.digest import Digest
     from docker_envs.environments.conda.declarations.declaration import Declaration
-    from docker_envs.environments.conda.linking.filters import Filter
     from docker_envs.environments.conda.package import CondaPackage
     from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
+    from docker_envs.environments.filters import Filter
+    from docker_envs.environments.pypi.declarations.declaration import PypiDeclaration
     from docker_envs.images.location import Location
     from docker_envs.oci.descriptor import Platform
     from docker_envs.oci.reference import Reference
@@ -115,6 +116,7 @@ class BuildRequest:
         base_digest: Of the base's manifest for the platform, where a lock says which; None asks what its name leads to.
         declaration: The environment; None only renames or copies the base.
         preferred: Packages that the solver chooses wherever they fit.
+        pypi: What the environment holds besides, from package indexes of Python.
         platform: What the image runs on.
         cache: Directory for packages, repodata and layers.
         caches: Remote layer caches.
@@ -168,6 +170,7 @@ class BuildRequest:
     force: bool = False
     cache_read_only: bool = False
     record: bool = True
+    pypi: PypiDeclaration | None = None
     caches: CacheUse = field(default_factory=CacheUse)
 
     @property

@@ -14,10 +14,14 @@ from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.builder.resolve import DOWNLOADS, read_packages
+from docker_envs.builder.wheels import WheelPlace, read_wheels
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
-from docker_envs.environments.conda.linking.filters import parse_filters
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.linking.plan_environment import plan_environment
+from docker_envs.environments.conda.package import CondaPackage
+from docker_envs.environments.filters import parse_filters
+from docker_envs.environments.pypi.package import PypiPackage
+from docker_envs.environments.pypi.plan_environment import plan_wheels
 from docker_envs.errors import FormatError, InvalidInputError, VerificationError
 from docker_envs.images.difference import Difference, first_difference
 from docker_envs.planner.environment import PlannedEnvironment
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
-    from docker_envs.environments.conda.package import CondaPackage
+    from docker_envs.builder.recorded import AnyPackage
     from docker_envs.oci.image import Image
     from docker_envs.oci.layer import Layer
     from docker_envs.planner.plan import PlannedLayer
@@ -78,7 +82,7 @@ def verify_image(
     image: Image,
     *,
     cache: Path,
-    locate: Callable[[Record], Sequence[CondaPackage] | None],
+    locate: Callable[[Record], Sequence[AnyPackage] | None],
     open_url: Callable[[str], ByteSource],
     reporter: Reporter,
 ) -> Verification:
@@ -135,7 +139,7 @@ def _verify(
     image: Image,
     record: Record,
     cache: CacheDirectory,
-    lock: Sequence[CondaPackage],
+    lock: Sequence[AnyPackage],
     open_url: Callable[[str], ByteSource],
     reporter: Reporter,
 ) -> list[VerifiedLayer]:
@@ -151,14 +155,21 @@ def _verify(
             raise FormatError(f"record of `{record.prefix}`", f"the image has no layer of diff_id {layer.diff_id}")
     with tempfile.TemporaryDirectory(prefix="docker-envs-") as folder, ThreadPoolExecutor(cores()) as executor:
         # What the cache has of metadata and layers is in question.
-        packages, archives = read_packages(lock, cache=cache, caches=None, open_url=open_url, reporter=reporter)
+        options = link_options(record)
+        of_channels = [package for package in lock if isinstance(package, CondaPackage)]
+        packages, archives = read_packages(of_channels, cache=cache, caches=None, open_url=open_url, reporter=reporter)
+        conda = plan_environment(packages, options)
+        wheels = [package for package in lock if isinstance(package, PypiPackage)]
+        place = WheelPlace.of(conda, image, prefix=record.prefix) if wheels else None
+        read = read_wheels(wheels, place, archives=archives, reporter=reporter) if place is not None else ()
+        environment = PlannedEnvironment(conda, plan_wheels(read, beside=conda.packages, filters=options.filters))
         plan = make_plan(
-            PlannedEnvironment(plan_environment(packages, link_options(record))),
+            environment,
             budget=len(recorded),
             compression=CompressionSetting.parse(record.settings.compression),
             layers=[layer.packages for layer in recorded],
         )
-        archives.fetch([package.sha256 for package in packages], workers=DOWNLOADS)
+        archives.fetch([package.sha256 for package in environment.packages], workers=DOWNLOADS)
         maker = LayerMaker(
             LayerStore(Path(folder) / "layers"),
             archives,

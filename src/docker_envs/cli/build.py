@@ -23,9 +23,9 @@ from docker_envs.oci.reference import Reference
 
 if TYPE_CHECKING:
     from docker_envs.builder.build import PlatformsResult
+    from docker_envs.builder.recorded import AnyPackage
     from docker_envs.builder.request import BuildRequest
     from docker_envs.cli.project_options import ImageJob
-    from docker_envs.environments.conda.package import CondaPackage
     from docker_envs.records.record import Record
     from docker_envs.report import Reporter
 
@@ -147,10 +147,12 @@ def _verify(result: PlatformsResult, requests: list[BuildRequest], reporter: Rep
     from docker_envs.builder.verify import check_verification, verify_image
 
     for request, each in zip(requests, result.results, strict=True):
-        conda = each.plan.environment.conda
-        packages = {planned.sha256: replace(planned.locked, sha256=planned.sha256) for planned in conda.packages}
+        environment = each.plan.environment
+        conda = {each.sha256: replace(each.locked, sha256=each.sha256) for each in environment.conda.packages}
+        pypi = {each.sha256: replace(each.locked, sha256=each.sha256) for each in environment.pypi.packages}
+        packages: dict[str, AnyPackage] = {**conda, **pypi}
 
-        def locate(record: Record, packages: dict[str, CondaPackage] = packages) -> list[CondaPackage] | None:
+        def locate(record: Record, packages: dict[str, AnyPackage] = packages) -> list[AnyPackage] | None:
             """Where the packages are; not those of a record of the base."""
             wanted = [each.sha256 for each in record.packages]
             return [packages[sha256] for sha256 in wanted] if set(wanted) == packages.keys() else None

@@ -23,7 +23,7 @@ def result_text(result: PlatformsResult, request: BuildRequest) -> str:
         *(
             f"filter {saving.filter} left out {counted(saving.files, 'file')} ({human_size(saving.size)})"
             for each in result.results
-            for saving in each.plan.environment.conda.savings
+            for saving in each.plan.environment.savings
         ),
         *_destination_lines(request.destinations),
     ]
@@ -101,14 +101,16 @@ def _image_json(result: BuildResult) -> dict[str, Any]:
 
 def plan_facts(result: BuildResult | Prepared) -> dict[str, Any]:
     """What is known of an image with its plan."""
-    activation, conda = result.activation.activation, result.plan.environment.conda
+    activation, environment = result.activation.activation, result.plan.environment
     return {
         "clobbers": [
             {"path": clobber.path, "winner": clobber.winner, "losers": list(clobber.losers)}
-            for clobber in conda.clobbers
+            for clobber in environment.clobbers
         ],
-        "link_scripts": conda.link_scripts,
-        "filters": {str(saving.filter): {"files": saving.files, "bytes": saving.size} for saving in conda.savings},
+        "link_scripts": environment.conda.link_scripts,
+        "filters": {
+            str(saving.filter): {"files": saving.files, "bytes": saving.size} for saving in environment.savings
+        },
         "activation": {
             "variables": {
                 name: {"value": value, "origin": activation.origins.get(name)}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.application.contents import FilesLayer
 from docker_envs.builder.request import DeclarationFile
 from docker_envs.environments.conda.declarations.declaration import Declaration
-from docker_envs.environments.conda.declarations.read import DEFAULT_FILE, read_declarations
+from docker_envs.environments.conda.declarations.read import DEFAULT_FILE
 from docker_envs.environments.conda.solving.channels import parse_channel
 from docker_envs.errors import InvalidInputError, redact
+from docker_envs.projects.environment_files import EnvironmentDeclaration, merge_environment, read_environment_file
 from docker_envs.transports.blobs import storage_errors
 
 if TYPE_CHECKING:
@@ -34,11 +35,11 @@ class Declared:
     prefix: PrefixImport | None = None
     priority: ChannelPriority | None = None
 
-    def declaration(self, platform: Platform) -> Declaration | None:
+    def declaration(self, platform: Platform) -> EnvironmentDeclaration:
         """Files and specs together, specs alone, an installed environment, or the file that is looked for by default.
 
         Returns:
-            The declaration for a platform; None when nothing is declared.
+            The declaration for a platform.
 
         Raises:
             InvalidInputError: A file cannot be understood, or what is given contradicts itself.
@@ -46,17 +47,20 @@ class Declared:
         if self.prefix is not None:
             if self.files or self.specs:
                 raise InvalidInputError("an installed environment is copied as it is, without files and specs")
-            return self.prefix.declaration
+            return EnvironmentDeclaration(self.prefix.declaration)
         files = self.read_files()
         if not files and not self.specs:
-            return None
-        declared = Declaration()
-        if files:
-            declared = read_declarations(
-                files, platform=platform, environment=self.environment, categories=self.categories
-            )
+            return EnvironmentDeclaration()
+        parts = [
+            read_environment_file(path, platform=platform, environment=self.environment, categories=self.categories)
+            for path in files
+        ]
+        declared = merge_environment(parts)
+        if declared.conda is None and not self.specs:
+            return declared
         channels = tuple(parse_channel(text, directory=Path()) for text in self.channels)
-        return declared.merged(channels=channels, specs=self.specs).completed(priority=self.priority)
+        conda = (declared.conda or Declaration()).merged(channels=channels, specs=self.specs)
+        return replace(declared, conda=conda.completed(priority=self.priority))
 
     def read_files(self) -> tuple[Path, ...]:
         """The files that are read."""

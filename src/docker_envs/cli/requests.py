@@ -17,10 +17,10 @@ from docker_envs.cli.project_options import ImageJob, chosen_project
 from docker_envs.environments.conda.declarations.conda_lock import DEFAULT_CATEGORY
 from docker_envs.environments.conda.declarations.pixi_lock import DEFAULT_ENVIRONMENT
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
-from docker_envs.environments.conda.linking.filters import parse_filters
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
+from docker_envs.environments.filters import parse_filters
 from docker_envs.errors import InvalidInputError
 from docker_envs.projects.find import OWN_NAMES
 from docker_envs.projects.lock_use import LockUse
@@ -171,17 +171,19 @@ class EnvironmentOptions:
                 "no base image is named",
                 hint=f"use `--base IMAGE` or `--base {SCRATCH}`, or let `docker-envs init` write a `{OWN_NAMES[0]}`",
             )
+        targets = {target: declared.declaration(target) for target in options.parse_platforms(self.platform or ())}
         return [
             self._over(
                 BuildRequest(
                     base=None,
-                    declaration=declared.declaration(target),
+                    declaration=declaration.conda,
+                    pypi=declaration.pypi,
                     platform=target,
                     cache=cache_directory(self.cache_dir),
                     files=declared.unowned(wanted=self.add_unowned),
                 )
             )
-            for target in options.parse_platforms(self.platform or ())
+            for target, declaration in targets.items()
         ]
 
     def _requests_of(self, project: Project, image: ImageDeclaration) -> list[BuildRequest]:

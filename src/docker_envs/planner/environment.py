@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment
+from docker_envs.environments.filters import Filter, Saving
+from docker_envs.environments.pypi.plan_environment import PypiEnvironment
 
 if TYPE_CHECKING:
+    from docker_envs.environments.clobber import Clobber
     from docker_envs.environments.findings import Finding
     from docker_envs.environments.planned import PlannedPackage
 
@@ -18,19 +21,36 @@ class PlannedEnvironment:
 
     Attributes:
         conda: Those of conda channels.
+        pypi: Those of package indexes of Python.
     """
 
     conda: CondaEnvironment = field(default_factory=CondaEnvironment)
+    pypi: PypiEnvironment = field(default_factory=PypiEnvironment)
 
     @property
     def packages(self) -> tuple[PlannedPackage, ...]:
         """All packages."""
-        return self.conda.packages
+        return (*self.conda.packages, *self.pypi.packages)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What is known without making layers."""
-        return self.conda.findings
+        return (*self.conda.findings, *self.pypi.findings)
+
+    @property
+    def clobbers(self) -> tuple[Clobber, ...]:
+        """Paths that several packages bring."""
+        return (*self.conda.clobbers, *self.pypi.clobbers)
+
+    @property
+    def savings(self) -> tuple[Saving, ...]:
+        """What each filter that was asked for leaves out."""
+        found = (*self.conda.savings, *self.pypi.savings)
+        return tuple(
+            Saving(each, sum(saving.files for saving in same), sum(saving.size for saving in same))
+            for each in Filter
+            if (same := [saving for saving in found if saving.filter is each])
+        )
 
     @property
     def timestamp(self) -> int:

@@ -60,9 +60,9 @@ class SizedPackage:
     """A package as the planner sees it.
 
     Attributes:
-        name: Package name.
+        name: Qualified name.
         size: Of the archive in bytes.
-        depends: Names of packages that it needs; others than those of the environment do not matter.
+        depends: Qualified names of packages that it needs; others than those of the environment do not matter.
         built: When, in milliseconds since 1970 UTC; 0 when unknown.
     """
 
@@ -96,8 +96,9 @@ class UserGroup:
         return f"{self.name}={','.join(self.patterns)}"
 
     def matches(self, name: str) -> bool:
-        """Whether a package belongs to it."""
-        return any(fnmatchcase(name.lower(), pattern) for pattern in self.patterns)
+        """Whether a package belongs to it: of a kind but conda's, by its qualified name, or its name alone."""
+        names = {name.lower(), name.lower().rpartition(":")[2]}
+        return any(fnmatchcase(each, pattern) for each in names for pattern in self.patterns)
 
 
 @dataclass(frozen=True, slots=True)

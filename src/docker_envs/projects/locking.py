@@ -163,7 +163,12 @@ def _lock_base(request: BuildRequest, transports: Transports, reporter: Reporter
 
 
 def inputs_of(request: BuildRequest, folder: Path) -> LockInputs:
-    """What of a request a lock in a folder depends on."""
+    """What of a request a lock in a folder depends on.
+
+    Raises:
+        InvalidInputError: Something is wanted that no lock of ours holds.
+    """
+    _check_kinds(request)
     declaration = request.declaration
     base = str(_below(request.base, folder)) if request.base is not None else None
     if declaration is None:
@@ -179,6 +184,14 @@ def inputs_of(request: BuildRequest, folder: Path) -> LockInputs:
         virtual_packages=tuple(str(package) for package in virtual_packages(request.platform, overrides)),
         settings=_settings(declaration),
     )
+
+
+def _check_kinds(request: BuildRequest) -> None:
+    if request.pypi is not None and not request.pypi.is_empty and request.pypi.lock is None:
+        raise InvalidInputError(
+            f"{request.pypi.source}: what it wants from PyPI cannot be locked here",
+            hint="lock it with uv, and declare its `uv.lock` or `pylock.toml` instead",
+        )
 
 
 def _below(base: Location, folder: Path) -> Location:

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
     from docker_envs.builder.application.accounts import Group, User
     from docker_envs.builder.application.contents import FilesLayer
-    from docker_envs.environments.conda.linking.filters import Filter
+    from docker_envs.environments.base import PipLine
     from docker_envs.environments.conda.solving.channels import ChannelPriority
     from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
+    from docker_envs.environments.filters import Filter
     from docker_envs.images.location import Location
     from docker_envs.oci.descriptor import Platform
     from docker_envs.oci.reference import Reference
@@ -62,11 +63,13 @@ class InlineEnvironment:
         channels: Names or URLs, highest priority first; none means the default channel.
         dependencies: Match specs.
         variables: Environment variables for the image.
+        pip: Lines for pip.
     """
 
     channels: tuple[str, ...] = ()
     dependencies: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
+    pip: tuple[PipLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

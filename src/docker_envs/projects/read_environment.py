@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from docker_envs.documents.node import Kind
 from docker_envs.environments.conda.declarations.conda_lock import DEFAULT_CATEGORY
-from docker_envs.environments.conda.declarations.environment_yml import read_channel, read_spec, read_variables
+from docker_envs.environments.conda.declarations.environment_yml import (
+    is_pip_section,
+    read_channel,
+    read_pip_section,
+    read_spec,
+    read_variables,
+)
 from docker_envs.environments.conda.declarations.pixi_lock import DEFAULT_ENVIRONMENT
 from docker_envs.projects import checking
 from docker_envs.projects.model import EnvironmentFile, InlineEnvironment
@@ -46,10 +52,13 @@ def _environment(node: Node, folder: Path) -> EnvironmentFile | InlineEnvironmen
         for key, _ in node.pairs:
             if key.written in FILE_KEYS:
                 raise key.error(f"`{key.written}` goes with `file` only", hint="name the file that declares it")
+        dependencies = _items(fields, "dependencies", "a list of match specs")
+        sections = [item for item in dependencies if is_pip_section(item)]
         return InlineEnvironment(
             channels=tuple(read_channel(item) for item in _items(fields, "channels", "a list of channels")),
-            dependencies=tuple(read_spec(item) for item in _items(fields, "dependencies", "a list of match specs")),
+            dependencies=tuple(read_spec(item) for item in dependencies if item not in sections),
             variables=read_variables(fields),
+            pip=tuple(line for section in sections for line in read_pip_section(section)),
         )
     for key, _ in node.pairs:
         if key.written in INLINE_KEYS:

@@ -10,10 +10,10 @@ from docker_envs.builder.host import SCRATCH, parse_target_platform
 from docker_envs.builder.request import ActivationMode
 from docker_envs.environments.base import DEFAULT_PREFIX, Target
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
-from docker_envs.environments.conda.linking.filters import Filter
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
 from docker_envs.environments.conda.subdirs import subdir_of
+from docker_envs.environments.filters import Filter
 from docker_envs.errors import InvalidReferenceError
 from docker_envs.images.location import parse_location
 from docker_envs.oci.descriptor import Platform

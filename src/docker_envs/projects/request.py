@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.host import parse_target_platform
 from docker_envs.builder.request import BuildRequest
-from docker_envs.environments.conda.declarations.declaration import Declaration, merge_declarations
-from docker_envs.environments.conda.declarations.read import read_declaration
+from docker_envs.environments.conda.declarations.declaration import Declaration
 from docker_envs.errors import InvalidInputError
 from docker_envs.images.location import Location
+from docker_envs.projects.environment_files import EnvironmentDeclaration, merge_environment, read_environment_file
 from docker_envs.projects.model import EnvironmentFile, InlineEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from docker_envs.environments.pypi.declarations.declaration import PypiDeclaration
     from docker_envs.oci.descriptor import Platform
     from docker_envs.projects.model import ImageDeclaration, Project, Scratch
 
@@ -45,10 +47,12 @@ def image_requests(
         name = f"the image `{image.title}` of {project.path}" if image.title else str(project.path)
         raise InvalidInputError(f"{name} names no base", hint="declare it with `base`, or use `--base`")
     targets = platforms or image.platforms or (parse_target_platform(None),)
+    declared = {target: environment_declaration(project, image, target) for target in targets}
     return [
         BuildRequest(
             base=base if isinstance(base, Location) else None,
-            declaration=environment_declaration(project, image, target),
+            declaration=declared[target].conda,
+            pypi=declared[target].pypi,
             platform=target,
             cache=cache,
             prefix=image.prefix,
@@ -71,19 +75,22 @@ def image_requests(
     ]
 
 
-def environment_declaration(project: Project, image: ImageDeclaration, platform: Platform) -> Declaration | None:
-    """What the environment of an image holds on a platform; None when it has none.
+def environment_declaration(project: Project, image: ImageDeclaration, platform: Platform) -> EnvironmentDeclaration:
+    """What the environment of an image holds on a platform.
 
     Raises:
         InvalidInputError: A file cannot be understood, or the parts of the environment do not go together.
     """
-    if not image.environments:
-        return None
-    parts = [_part(project, each, platform) for each in image.environments]
-    return merge_declarations(parts).completed(priority=image.channel_priority)
+    merged = merge_environment([_part(project, each, platform) for each in image.environments])
+    if merged.conda is None:
+        return merged
+    return replace(merged, conda=merged.conda.completed(priority=image.channel_priority))
 
 
-def _part(project: Project, part: EnvironmentFile | InlineEnvironment, platform: Platform) -> Declaration:
+def _part(
+    project: Project, part: EnvironmentFile | InlineEnvironment, platform: Platform
+) -> Declaration | PypiDeclaration:
     if isinstance(part, InlineEnvironment):
-        return Declaration(part.channels, part.dependencies, variables=part.variables, source=str(project.path))
-    return read_declaration(part.path, platform=platform, environment=part.environment, categories=part.categories)
+        source = str(project.path)
+        return Declaration(part.channels, part.dependencies, variables=part.variables, source=source, pip=part.pip)
+    return read_environment_file(part.path, platform=platform, environment=part.environment, categories=part.categories)

@@ -20,7 +20,7 @@ from docker_envs.images.local_layers import watched_layer
 from docker_envs.oci import media_types
 from docker_envs.paths import parent_paths
 from docker_envs.records.databases import Database, InstalledPackage, read_database
-from docker_envs.records.record import read_records
+from docker_envs.records.record import PYPI, read_records
 from docker_envs.report import SILENT
 
 if TYPE_CHECKING:
@@ -221,9 +221,16 @@ def _recorded(image: Image, records: tuple[FoundRecord, ...], tree: _Tree) -> di
                     tree.add_problem(f"`{record.prefix}`: the record says nothing of `{name}`, which it names")
                     continue
                 package = _installed(packages[name], record.prefix, place)
-                path = f"{record.prefix}/conda-meta/{package.name}-{package.version}-{package.build}.json"
+                path = _place_of(packages[name], record.prefix)
                 changes.add(path.lstrip("/"), Database((package,)), record.prefix)
     return known
+
+
+def _place_of(package: RecordedPackage, prefix: str) -> str:
+    """The file in the image that says that a package is there."""
+    if package.kind == PYPI:
+        return f"{prefix}/{package.metadata}/METADATA"
+    return f"{prefix}/conda-meta/{package.name}-{package.version}-{package.build}.json"
 
 
 def _installed(package: RecordedPackage, prefix: str, number: int) -> InstalledPackage:
@@ -234,7 +241,7 @@ def _installed(package: RecordedPackage, prefix: str, number: int) -> InstalledP
         build=package.build,
         architecture=package.subdir,
         layer=number,
-        place=prefix,
+        place=f"{prefix}/{package.metadata}".rpartition("/")[0] if package.kind == PYPI else prefix,
         size=package.size,
         license=package.license,
         url=redact(package.url),

@@ -31,6 +31,8 @@ RECORD_LABEL = "io.docker-envs.records"
 _VERSION = 1
 #: The kind of packages of conda channels.
 CONDA = "conda"
+#: The kind of distributions of package indexes of Python.
+PYPI = "pypi"
 #: The largest record that is read, in bytes.
 _MAX_SIZE = 32 << 20
 
@@ -44,7 +46,7 @@ class RecordedPackage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     """A package of an environment.
 
     Attributes:
-        kind: `conda`.
+        kind: `conda` or `pypi`.
         name: Name.
         version: Version.
         build: Build string.
@@ -54,6 +56,10 @@ class RecordedPackage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
         size: Of the archive, in bytes.
         license: As the package says it.
         depends: Qualified names of packages of this environment that it needs.
+        metadata: Of a distribution, path of its `.dist-info` relative to the prefix.
+        file_name: Of a distribution, name of its wheel where its URL does not end in that.
+        requested: Of a distribution, whether the declaration names it itself.
+        direct: Of a distribution, whether the declaration names this very file.
     """
 
     kind: str
@@ -66,6 +72,10 @@ class RecordedPackage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     size: int
     license: str = ""
     depends: tuple[str, ...] = ()
+    metadata: str = ""
+    file_name: str = ""
+    requested: bool = False
+    direct: bool = False
 
     @property
     def qualified_name(self) -> str:

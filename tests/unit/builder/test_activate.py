@@ -8,13 +8,13 @@ import pytest
 
 from docker_envs.builder.activate import ENTRYPOINT, PlannedActivation, plan_activation
 from docker_envs.builder.request import ActivationMode
-from docker_envs.environments.conda.linking.filters import Filter
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.linking.plan_environment import plan_environment
 from docker_envs.environments.conda.metadata import read_metadata
 from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.environments.conda.package_archive import PackageArchive
 from docker_envs.environments.conda.planned import ReadPackage
+from docker_envs.environments.filters import Filter
 from tests.packages.build import PackageSpec, text, write_channel
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from docker_envs.archive.compression import CompressionSetting
-from docker_envs.environments.conda.linking.filters import Filter
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
+from docker_envs.environments.filters import Filter
 from docker_envs.environments.findings import Finding
 from docker_envs.planner.environment import PlannedEnvironment
 from docker_envs.planner.plan import make_plan

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from docker_envs.archive.compression import Compression, CompressionSetting
-from docker_envs.environments.conda.linking.clobber import Clobber
+from docker_envs.environments.clobber import Clobber
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.linking.plan_environment import plan_environment
 from docker_envs.environments.conda.metadata import PackageMetadata, PathsEntry

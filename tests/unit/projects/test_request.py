@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.application.contents import HostFiles, InlineFile, ProjectSource, ProjectWheel
 from docker_envs.builder.build import plan_only
-from docker_envs.environments.conda.linking.filters import Filter
 from docker_envs.environments.conda.solving.channels import ChannelPriority
+from docker_envs.environments.filters import Filter
 from docker_envs.errors import InvalidDeclarationError, InvalidInputError
 from docker_envs.fields import parse_json
 from docker_envs.oci.descriptor import Platform

@@ -10,8 +10,8 @@ import pytest
 
 from docker_envs.builder.request import ActivationMode
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
-from docker_envs.environments.conda.linking.filters import Filter
 from docker_envs.environments.conda.solving.channels import ChannelPriority
+from docker_envs.environments.filters import Filter
 from docker_envs.fields import parse_json
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS, Strategy
 from docker_envs.projects import (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.recorded import recorded_packages
+from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.environments.conda.solving.match_specs import parse_match_spec
 from docker_envs.environments.conda.solving.solve import solve
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from docker_envs.environments.conda.package import CondaPackage
     from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
     from docker_envs.records.record import Record, RecordedPackage
 
@@ -83,7 +83,7 @@ def located_packages(record: Record, wanted: Wanted) -> tuple[CondaPackage, ...]
     for package in record.packages:
         if package.kind != CONDA:
             raise InvalidInputError(f"`{package.name}` is a {package.kind} package, and only conda's can be updated")
-    return recorded_packages(record, wanted.channels)
+    return tuple(each for each in recorded_packages(record, wanted.channels) if isinstance(each, CondaPackage))
 
 
 def _solved(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from docker_envs.environments.base import DEFAULT_PREFIX
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
-from docker_envs.environments.conda.linking.filters import Filter, filtered_paths
 from docker_envs.environments.conda.linking.link_scripts import LinkScript, emulated_links, find_link_scripts
+from docker_envs.environments.filters import Filter, filtered_paths
 from docker_envs.errors import BuildError, FormatError, InvalidInputError, PrefixTooLongError
 from docker_envs.paths import parent_paths
 

@@ -6,13 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from docker_envs.environments.clobber import Clobber, find_case_conflicts, find_clobbers
 from docker_envs.environments.conda.linking.bytecode import choose_interpreter
-from docker_envs.environments.conda.linking.clobber import Clobber, find_case_conflicts, find_clobbers
-from docker_envs.environments.conda.linking.filters import Filter, Saving
 from docker_envs.environments.conda.linking.link_plan import LinkOptions, LinkPlan, plan_link
 from docker_envs.environments.conda.linking.link_scripts import LinkScript, Verdict
 from docker_envs.environments.conda.linking.noarch import PythonInfo
 from docker_envs.environments.conda.planned import PlannedCondaPackage, ReadPackage
+from docker_envs.environments.filters import Filter, Saving
 from docker_envs.environments.findings import Finding, FindingKind
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docker_envs.environments.conda.linking.clobber import Clobber, find_clobbers
+from docker_envs.environments.clobber import Clobber, find_clobbers
 from docker_envs.paths import parent_paths
 
 Packages = list[tuple[str, list[str]]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker_envs.archive.entry import Kind
-from docker_envs.environments.conda.linking.clobber import CaseConflict, Clobber, find_case_conflicts, find_clobbers
+from docker_envs.environments.clobber import CaseConflict, Clobber, find_case_conflicts, find_clobbers
 from docker_envs.environments.findings import Finding, FindingKind
 from docker_envs.errors import FormatError
 from tests.packages.build import Directory, PackageSpec, Symlink, text

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
-from docker_envs.environments.conda.linking.filters import Filter, Saving, filtered_paths, parse_filters
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
+from docker_envs.environments.filters import Filter, Saving, filtered_paths, parse_filters
 from docker_envs.errors import InvalidInputError, PrefixTooLongError
 from tests.packages.build import OLD_PLACEHOLDER, PackageSpec, binary, text
 from tests.packages.channel import SPECIAL

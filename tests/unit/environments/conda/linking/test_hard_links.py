@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker_envs.archive.entry import Kind
-from docker_envs.environments.conda.linking.filters import Filter
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
+from docker_envs.environments.filters import Filter
 from docker_envs.errors import FormatError
 from tests.packages.build import PLACEHOLDER, File, Hardlink, PackageSpec, Symlink, archive_bytes, text
 from tests.unit.environments.conda.linked import PREFIX, Linked, link, link_files, link_packages, read_package
