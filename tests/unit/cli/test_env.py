@@ -67,6 +67,42 @@ def test_round_trip_of_variables(run: Run, tmp_path: Path, kind: str) -> None:
         assert build(run, tmp_path / "rebuilt", "-f", again, *rest) == digest
 
 
+def test_round_trip_of_settings(run: Run, channel: Path, tmp_path: Path) -> None:
+    """All that a declaration says beside the environment, but for files of the host."""
+    declared, again = tmp_path / "first" / "docker-env.yaml", tmp_path / "again" / "docker-env.yaml"
+    simulator = ChannelSimulator(channel)
+    with simulator.running():
+        content = {
+            "name": "example.org/team/app",
+            "platforms": ["linux/amd64"],
+            "base": "scratch",
+            "environment": {"channels": [simulator.channel], "dependencies": ["hello-sh", "purelib", "greeting=1.1"]},
+            "prefix": "/srv/env",
+            "config": {
+                "entrypoint": ["hello"],
+                "cmd": ["--all"],
+                "env": {"MODE": "x: #y"},
+                "user": "1000:1000",
+                "workdir": "/srv",
+                "ports": [8000],
+                "volumes": ["/data"],
+                "labels": {"org.example.team": "a b"},
+                "stop_signal": "SIGINT",
+                "healthcheck": {"test": ["CMD", "hello"], "interval": "30s"},
+            },
+            "filters": ["docs"],
+            "layers": {"max": 4, "groups": {"both": ["hello-sh", "greeting"]}},
+            "compression": "zstd",
+        }
+        declared.parent.mkdir()
+        declared.write_text(json.dumps(content))
+        digest = run("build", "-f", declared, "--oci", tmp_path / "built", "--quiet").text.strip()
+        again.parent.mkdir()
+        run("env", f"oci:{tmp_path}/built", "--format", "docker-env.yaml", "-o", again)
+        rebuilt = run("build", "-f", again, "--oci", tmp_path / "rebuilt", "--quiet").text.strip()
+    assert rebuilt == digest
+
+
 def build(run: Run, place: Path, *arguments: str | Path) -> str:
     options = ("--base", "scratch", "--platform", "linux/amd64", "--quiet")
     return run("build", *options, "--oci", place, *arguments).text.strip()
