@@ -43,7 +43,8 @@ class Watching:
     folder: Path
     engine: Engine
     log: Path
-    before: int
+    others: frozenset[str]
+    before: int = 0
 
     def wait_for(self, text: str) -> None:
         """Wait until something new was printed."""
@@ -60,7 +61,12 @@ class Watching:
 
     @property
     def containers(self) -> list[str]:
-        return [str(container.id) for container in self.engine.client.containers.list(all=True, ignore_removed=True)]
+        """Those that were not there before: other tests leave some."""
+        return sorted(containers(self.engine) - self.others)
+
+
+def containers(engine: Engine) -> frozenset[str]:
+    return frozenset(str(found.id) for found in engine.client.containers.list(all=True, ignore_removed=True))
 
 
 @pytest.fixture
@@ -79,13 +85,14 @@ def project(tmp_path: Path, channel: Path, base_layout: Path) -> Path:
 def watching(engine: Engine, project: Path) -> Iterator[Watching]:
     require_programs("docker")
     command = [sys.executable, "-m", "docker_envs", "watch"]
+    others = containers(engine)
     log = project.parent / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, cwd=project, env=environment(project.parent / "cache"), stdout=out, stderr=subprocess.STDOUT
         )
     try:
-        yield Watching(process, project, engine, log, 0)
+        yield Watching(process, project, engine, log, others)
     finally:
         process.terminate()
         process.wait(PATIENCE)
