@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from docker_envs.environments.conda.declarations.declaration import Declaration
     from docker_envs.environments.conda.package import CondaPackage
     from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
+    from docker_envs.environments.debian.declarations.declaration import AptDeclaration
     from docker_envs.environments.filters import Filter
     from docker_envs.environments.pypi.declarations.declaration import PypiDeclaration
     from docker_envs.images.location import Location
@@ -117,6 +118,7 @@ class BuildRequest:
         declaration: The environment; None only renames or copies the base.
         preferred: Packages that the solver chooses wherever they fit.
         pypi: What the environment holds besides, from package indexes of Python.
+        apt: Debian packages of the system around it.
         platform: What the image runs on.
         cache: Directory for packages, repodata and layers.
         caches: Remote layer caches.
@@ -171,6 +173,7 @@ class BuildRequest:
     cache_read_only: bool = False
     record: bool = True
     pypi: PypiDeclaration | None = None
+    apt: AptDeclaration | None = None
     caches: CacheUse = field(default_factory=CacheUse)
 
     @property

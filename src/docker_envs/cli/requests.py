@@ -178,6 +178,7 @@ class EnvironmentOptions:
                     base=None,
                     declaration=declaration.conda,
                     pypi=declaration.pypi,
+                    apt=declaration.apt,
                     platform=target,
                     cache=cache_directory(self.cache_dir),
                     files=declared.unowned(wanted=self.add_unowned),

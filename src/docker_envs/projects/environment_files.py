@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
+    from docker_envs.environments.debian.declarations.declaration import AptDeclaration
     from docker_envs.oci.descriptor import Platform
 
 
@@ -28,10 +29,12 @@ class EnvironmentDeclaration:
     Attributes:
         conda: Of conda channels; None when nothing says anything about these.
         pypi: Of package indexes of Python; None likewise.
+        apt: Of Debian archives; None likewise.
     """
 
     conda: Declaration | None = None
     pypi: PypiDeclaration | None = None
+    apt: AptDeclaration | None = None
 
 
 def read_environment_file(

@@ -53,6 +53,7 @@ def image_requests(
             base=base if isinstance(base, Location) else None,
             declaration=declared[target].conda,
             pypi=declared[target].pypi,
+            apt=declared[target].apt,
             platform=target,
             cache=cache,
             prefix=image.prefix,

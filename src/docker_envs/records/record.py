@@ -33,6 +33,8 @@ _VERSION = 1
 CONDA = "conda"
 #: The kind of distributions of package indexes of Python.
 PYPI = "pypi"
+#: The kind of Debian packages.
+DEB = "deb"
 #: The largest record that is read, in bytes.
 _MAX_SIZE = 32 << 20
 
@@ -46,11 +48,11 @@ class RecordedPackage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     """A package of an environment.
 
     Attributes:
-        kind: `conda` or `pypi`.
+        kind: `conda`, `deb` or `pypi`.
         name: Name.
         version: Version.
         build: Build string.
-        subdir: The part of a channel that it is from: `linux-64`, `noarch`, …
+        subdir: The part of a channel that it is from: `linux-64`, `noarch`, …; of a Debian package its architecture.
         url: Where its archive is, without credentials.
         sha256: Of the archive, as hexadecimal digits.
         size: Of the archive, in bytes.
@@ -58,8 +60,10 @@ class RecordedPackage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
         depends: Qualified names of packages of this environment that it needs.
         metadata: Of a distribution, path of its `.dist-info` relative to the prefix.
         file_name: Of a distribution, name of its wheel where its URL does not end in that.
-        requested: Of a distribution, whether the declaration names it itself.
+        requested: Of a distribution or Debian package, whether the declaration names it itself.
         direct: Of a distribution, whether the declaration names this very file.
+        source: Of a Debian package, name of its source package where that is another.
+        source_version: Of a Debian package, version of its source package where that is another.
     """
 
     kind: str
@@ -76,6 +80,8 @@ class RecordedPackage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     file_name: str = ""
     requested: bool = False
     direct: bool = False
+    source: str = ""
+    source_version: str = ""
 
     @property
     def qualified_name(self) -> str:

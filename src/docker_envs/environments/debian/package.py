@@ -27,6 +27,7 @@ class DebianPackage:
         multi_arch: The field `Multi-Arch`: `same`, `foreign`, `allowed`, or empty for `no`.
         essential: Whether dpkg refuses to remove it.
         installed_size: What it takes on disk by its own estimate, in KiB; 0 where it does not say.
+        requested: Whether the declaration names it itself.
 
     Spec: Debian Policy 4.7, sections 5.3 and 5.6.
     """
@@ -46,6 +47,12 @@ class DebianPackage:
     multi_arch: str = ""
     essential: bool = False
     installed_size: int = 0
+    requested: bool = False
+
+    @property
+    def md5(self) -> None:
+        """Never: archives have SHA-256 digests."""
+        return
 
     @property
     def file_name(self) -> str:

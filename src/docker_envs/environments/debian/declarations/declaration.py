@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from docker_envs.environments.debian.declarations.request import PackageRequest
+    from docker_envs.environments.debian.package import DebianPackage
 
 
 class Seed(StrEnum):
@@ -37,6 +38,7 @@ class AptDeclaration:
         snapshot: The time as of which the archives are read, with a time zone; None for now.
         seed: What is there without being asked for, where the base has no packages.
         recommends: Whether packages that others recommend are installed as well.
+        packages: What a lock chose; None where it is still to be solved for. Then nothing else but `source` counts.
         source: Where it was read, for messages.
         notes: What the user should know about how it was understood, one line each.
     """
@@ -46,8 +48,14 @@ class AptDeclaration:
     snapshot: datetime | None = None
     seed: Seed = Seed.NONE
     recommends: bool = False
+    packages: tuple[DebianPackage, ...] | None = None
     source: str = "command line"
     notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is wanted."""
+        return not self.requests and self.seed is Seed.NONE and not self.packages
 
     def archives(self) -> tuple[AptSource, ...]:
         """The archives to read, those of the snapshot where there is one.
