@@ -119,16 +119,26 @@ def encode_kept(kept: KeptMetadata) -> bytes:
         ValueError: So, too.
         TypeError: So, too.
     """
-    content = msgspec.msgpack.encode(kept)
-    return hashlib.sha256(content).digest() + content
+    return with_checksum(msgspec.msgpack.encode(kept))
 
 
 def decode_kept(content: bytes) -> KeptMetadata | None:
     """Kept metadata; None when damaged."""
-    payload = memoryview(content)[_CHECKSUM_SIZE:]
-    if hashlib.sha256(payload).digest() != content[:_CHECKSUM_SIZE]:
+    payload = without_checksum(content)
+    if payload is None:
         return None
     try:
         return _DECODER.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def with_checksum(payload: bytes) -> bytes:
+    """What is kept of something, so that damage shows."""
+    return hashlib.sha256(payload).digest() + payload
+
+
+def without_checksum(content: bytes) -> memoryview | None:
+    """What was kept; None when damaged."""
+    payload = memoryview(content)[_CHECKSUM_SIZE:]
+    return payload if hashlib.sha256(payload).digest() == content[:_CHECKSUM_SIZE] else None

@@ -11,11 +11,13 @@ from docker_envs.builder.application.layer import owners_of
 from docker_envs.builder.application.planned_accounts import PlannedAccounts, plan_accounts
 from docker_envs.builder.base_system import check_library, find_library, required_glibc
 from docker_envs.builder.configure import environment_variables
+from docker_envs.builder.pythons import find_place
 from docker_envs.builder.recording import check_packages
 from docker_envs.builder.resolve import read_packages, resolve
-from docker_envs.builder.wheels import resolve_wheels
+from docker_envs.builder.wheels import Wheels, resolve_wheels
 from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment, plan_environment
-from docker_envs.environments.pypi.plan_environment import plan_wheels
+from docker_envs.environments.pypi.installation import Installation
+from docker_envs.environments.pypi.plan_environment import PypiEnvironment, plan_wheels
 from docker_envs.errors import BuildError
 from docker_envs.images.location import Transport
 from docker_envs.oci.image import Image, scratch
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from docker_envs.builder.cache import CacheDirectory
     from docker_envs.builder.deliver import Delivery
     from docker_envs.builder.fetching import Archives
+    from docker_envs.builder.pythons import WheelPlace
     from docker_envs.builder.remote_caches import RemoteCaches
     from docker_envs.builder.request import BuildRequest
     from docker_envs.oci.reference import Reference
@@ -45,6 +48,9 @@ class Prepared:
         activation: How the environment is activated.
         caches: Remote caches that may have layers.
         accounts: Users and groups.
+        prefix: Absolute path of the environment in the image.
+        place: Where distributions go; None when there are none.
+        python: Where projects of this host go; None when the environment has no Python.
         projects: Layers of projects that distributions are declared with; below those of files.
     """
 
@@ -55,6 +61,9 @@ class Prepared:
     activation: PlannedActivation
     caches: RemoteCaches
     accounts: PlannedAccounts
+    prefix: str
+    place: WheelPlace | None = None
+    python: Installation | None = None
     projects: tuple[FilesLayer, ...] = ()
 
 
@@ -71,31 +80,34 @@ def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, re
         DockerEnvsError: See `docker_envs.builder.build.build`.
     """
     options = request.link_options
-    place = request.pinned_base
-    base = scratch(request.platform) if place is None else delivery.base(place, request.platform, cache)
+    home = request.pinned_base
+    base = scratch(request.platform) if home is None else delivery.base(home, request.platform, cache)
     lock = resolve(request, cache.repodata, reporter)
     packages, archives = read_packages(
         lock, cache=cache, caches=delivery.caches, open_url=delivery.open_url, reporter=reporter
     )
     conda = plan_environment(packages, options)
     _check_scripts(request, conda)
-    wheels = resolve_wheels(request, conda, base, archives=archives, repodata=cache.repodata, reporter=reporter)
-    pypi = plan_wheels(wheels.read, beside=conda.packages, owners=wheels.owners, filters=request.filters)
+    place = find_place(request, conda, base, cache=cache, reporter=reporter)
+    prefix = options.prefix if place is None else place.prefix
+    wheels = resolve_wheels(request, place, archives=archives, repodata=cache.repodata, reporter=reporter)
+    pypi = _plan_wheels(request, wheels, conda, place)
     environment = PlannedEnvironment(conda, pypi)
     mtime = DIRECTORY_MTIME if request.epoch is None else request.epoch
     owners = owners_of(request.files)
     accounts = plan_accounts(base, request.users, request.groups, owners=owners, mtime=mtime, reporter=reporter)
     others = len(wheels.projects) + len(request.files) + bool(accounts.entries) + has_record(request)
+    others += place is not None and place.environment is not None
     budget = request.max_layers - len(base.layers) - others
     plan = _plan(request, environment, budget)
     if has_record(request):
-        check_packages(environment.packages, prefix=options.prefix)
+        check_packages(environment.packages, prefix=prefix)
     for group in _unused_groups(request, plan):
         reporter.warning(f"no package is in the group `{group}`")
     _check_base(request, base, conda, reporter)
-    env = _variables(request, base)
+    env = _variables(request, base, place)
     before = {**base.config.env, **env}
-    activation = plan_activation(conda, archives, prefix=options.prefix, env=before, mode=request.activation)
+    activation = plan_activation(conda, archives, prefix=prefix, env=before, mode=request.activation)
     for left in activation.activation.unresolved:
         reporter.message(f"note: `{left.path}` of `{left.package}` is left to an entrypoint: {left.reason}")
     if activation.entrypoint and request.base is None:
@@ -103,7 +115,10 @@ def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, re
     if activation.entrypoint and len(plan.layers) == budget:
         # The entrypoint is a layer as well; what activates the environment does not depend on how packages are grouped.
         plan = _plan(request, environment, budget - 1)
-    return Prepared(base, plan, archives, env, activation, delivery.caches, accounts, wheels.projects)
+    python = _installation(conda, place, prefix)
+    return Prepared(
+        base, plan, archives, env, activation, delivery.caches, accounts, prefix, place, python, wheels.projects
+    )
 
 
 def has_record(request: BuildRequest) -> bool:
@@ -111,11 +126,31 @@ def has_record(request: BuildRequest) -> bool:
     return request.record and not (request.declaration is None and request.pypi is None)
 
 
-def _variables(request: BuildRequest, base: Image) -> dict[str, str]:
+def _variables(request: BuildRequest, base: Image, place: WheelPlace | None) -> dict[str, str]:
+    declared = {} if request.declaration is None else request.declaration.variables
+    if place is not None and place.python is not None:
+        return {**place.variables(base.config.env), **declared}
     if request.declaration is None:
         return {}
-    variables = request.declaration.variables
-    return environment_variables(base.config.env, prefix=request.link_options.prefix, variables=variables)
+    return environment_variables(base.config.env, prefix=request.link_options.prefix, variables=declared)
+
+
+def _plan_wheels(
+    request: BuildRequest, wheels: Wheels, conda: CondaEnvironment, place: WheelPlace | None
+) -> PypiEnvironment:
+    if place is None:
+        return PypiEnvironment()
+    return plan_wheels(
+        wheels.read, beside=conda.packages, owners=place.owners, taken=place.taken, filters=request.filters
+    )
+
+
+def _installation(conda: CondaEnvironment, place: WheelPlace | None, prefix: str) -> Installation | None:
+    """Where projects of this host go."""
+    if place is not None:
+        return place.installation
+    python = conda.python
+    return None if python is None else Installation(prefix, python.version, python.site_packages, DIRECTORY_MTIME)
 
 
 def _plan(request: BuildRequest, environment: PlannedEnvironment, budget: int) -> Plan:

@@ -13,8 +13,9 @@ from docker_envs.builder.cache import CacheDirectory, open_cache
 from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
+from docker_envs.builder.pythons import recorded_place
 from docker_envs.builder.resolve import DOWNLOADS, read_packages
-from docker_envs.builder.wheels import WheelPlace, read_wheels
+from docker_envs.builder.wheels import read_wheels
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.linking.plan_environment import plan_environment
@@ -160,7 +161,7 @@ def _verify(
         packages, archives = read_packages(of_channels, cache=cache, caches=None, open_url=open_url, reporter=reporter)
         conda = plan_environment(packages, options)
         wheels = [package for package in lock if isinstance(package, PypiPackage)]
-        place = WheelPlace.of(conda, image, prefix=record.prefix) if wheels else None
+        place = recorded_place(record, conda, image) if wheels else None
         read = read_wheels(wheels, place, archives=archives, reporter=reporter) if place is not None else ()
         environment = PlannedEnvironment(conda, plan_wheels(read, beside=conda.packages, filters=options.filters))
         plan = make_plan(

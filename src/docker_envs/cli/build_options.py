@@ -114,7 +114,19 @@ Virtual = Annotated[
 ]
 Prefix = Annotated[
     str | None,
-    typer.Option(help="Where the environment is in the image (default: /opt/conda).", rich_help_panel=_ENVIRONMENT),
+    typer.Option(
+        help="Where the environment is in the image (default: /opt/conda, without conda /opt/venv).",
+        rich_help_panel=_ENVIRONMENT,
+    ),
+]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        "--python-layout",
+        metavar="LAYOUT",
+        help="Wheels without conda's Python: auto, venv or base (default: auto).",
+        rich_help_panel=_ENVIRONMENT,
+    ),
 ]
 
 Base = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.host import SCRATCH, cache_directory, parse_base, source_date_epoch
-from docker_envs.builder.request import ActivationMode, BuildRequest
+from docker_envs.builder.request import ActivationMode, BuildRequest, PythonLayout
 from docker_envs.cli import build_options as opt
 from docker_envs.cli import options
 from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, connection
@@ -56,6 +56,7 @@ class EnvironmentOptions:
     locked: opt.Locked = False
     frozen: opt.Frozen = False
     prefix: opt.Prefix = None
+    python_layout: opt.Layout = None
     filters: opt.Filters = None
     compile_policy: opt.Compile = None
     keep_setuid: opt.KeepSetuid = False
@@ -206,6 +207,8 @@ class EnvironmentOptions:
             changes["base"] = parse_base(self.base)
         if self.prefix is not None:
             changes["prefix"] = self.prefix
+        if self.python_layout is not None:
+            changes["python_layout"] = options.parse_choice(self.python_layout, PythonLayout, "--python-layout")
         if self.filters is not None:
             changes["filters"] = parse_filters(self.filters)
         if self.compression is not None:

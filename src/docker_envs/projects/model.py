@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from docker_envs.archive.compression import CompressionSetting
-from docker_envs.builder.request import ActivationMode
-from docker_envs.environments.base import DEFAULT_PREFIX
+from docker_envs.builder.request import ActivationMode, PythonLayout
 from docker_envs.environments.conda.declarations.conda_lock import DEFAULT_CATEGORY
 from docker_envs.environments.conda.declarations.pixi_lock import DEFAULT_ENVIRONMENT
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
@@ -83,7 +82,8 @@ class ImageDeclaration:
         base: Where the base image is; None when the file does not say.
         platforms: What it runs on; none means the platform of this machine.
         environments: What is in the environment, merged; none means that there is none.
-        prefix: Absolute path of the environment in the image.
+        prefix: Absolute path of the environment in the image; None is where it is by default.
+        python_layout: Where distributions go when no Python of conda is there.
         files: Layers on top of the packages, lowest first.
         config: What a container runs.
         users: Users that there shall be.
@@ -107,7 +107,8 @@ class ImageDeclaration:
     base: Location | Scratch | None = None
     platforms: tuple[Platform, ...] = ()
     environments: tuple[EnvironmentFile | InlineEnvironment, ...] = ()
-    prefix: str = DEFAULT_PREFIX
+    prefix: str | None = None
+    python_layout: PythonLayout = PythonLayout.AUTO
     files: tuple[FilesLayer, ...] = ()
     config: ContainerSettings = field(default_factory=ContainerSettings)
     users: tuple[User, ...] = ()

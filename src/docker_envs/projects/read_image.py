@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.host import SCRATCH, parse_target_platform
-from docker_envs.builder.request import ActivationMode
-from docker_envs.environments.base import DEFAULT_PREFIX, Target
+from docker_envs.builder.request import ActivationMode, PythonLayout
+from docker_envs.environments.base import Target
 from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
@@ -41,6 +41,7 @@ IMAGE_KEYS = (
     "platforms",
     "environment",
     "prefix",
+    "python_layout",
     "files",
     "config",
     "users",
@@ -88,7 +89,10 @@ def read_image(title: str, node: Node, folder: Path) -> ImageDeclaration:
         base=read("base", lambda value: _base(value, folder), None),
         platforms=read("platforms", _platforms, ()),
         environments=read_environments(fields.get("environment"), folder),
-        prefix=read("prefix", _prefix, DEFAULT_PREFIX),
+        prefix=read("prefix", _prefix, None),
+        python_layout=read(
+            "python_layout", lambda value: checking.choice(value, PythonLayout, "a layout"), PythonLayout.AUTO
+        ),
         files=read_files(fields.get("files"), folder),
         config=read_config(fields.get("config")),
         users=read_users(fields.get("users"), groups),
@@ -160,7 +164,7 @@ def _platform(text: str) -> Platform:
     return platform
 
 
-def _prefix(node: Node) -> str:
+def _prefix(node: Node) -> str | None:
     some = Platform("linux", "amd64")
     return checking.checked(node, lambda text: Target(some, text).prefix, checking.filled(node, "an absolute path"))
 

@@ -57,6 +57,7 @@ def image_requests(
             platform=target,
             cache=cache,
             prefix=image.prefix,
+            python_layout=image.python_layout,
             virtual_packages=image.virtual_packages,
             container=image.config,
             compression=image.compression,

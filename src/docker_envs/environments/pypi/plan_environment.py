@@ -40,6 +40,7 @@ def plan_wheels(
     *,
     beside: Sequence[PlannedPackage] = (),
     owners: Mapping[str, str] | None = None,
+    taken: Mapping[str, str] | None = None,
     filters: Collection[Filter] = (),
 ) -> PypiEnvironment:
     """Decide what of each wheel is installed.
@@ -51,16 +52,18 @@ def plan_wheels(
         wheels: All of one environment.
         beside: Packages of other kinds, which keep all of their files.
         owners: Qualified names of those that bring distributions, by the distributions' names.
+        taken: Who has a file already, for messages, by path in the image.
         filters: What is left out.
 
     Raises:
-        BuildError: A wheel and a package of another kind have one path.
+        BuildError: A wheel has a path of a package of another kind, or one that is taken.
     """
     planned = [
         PlannedWheel(read, owners or {}, _filtered(read, filters))
         for read in sorted(wheels, key=lambda read: read.package.name)
     ]
     _check_beside(planned, beside)
+    _check_taken(planned, taken or {})
     clobbers = find_clobbers([(each.name, list(each.files())) for each in planned])
     dropped: dict[str, set[str]] = {}
     for clobber in clobbers:
@@ -93,6 +96,16 @@ def _check_beside(wheels: Sequence[PlannedWheel], beside: Sequence[PlannedPackag
                 f"`{shown[wheel]}` and `{shown[other]}` both have `/{clobber.path}`",
                 hint=f"take what `{shown[wheel]}` brings from conda instead, or leave one of them out",
             )
+
+
+def _check_taken(wheels: Sequence[PlannedWheel], taken: Mapping[str, str]) -> None:
+    for wheel in wheels:
+        for path in wheel.files():
+            if path in taken:
+                raise BuildError(
+                    f"`{wheel.display_name}` and {taken[path]} both have `/{path}`",
+                    hint="use `--python-layout venv`, which keeps them apart",
+                )
 
 
 def _findings(clobbers: Sequence[Clobber]) -> Iterator[Finding]:
