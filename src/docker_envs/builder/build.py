@@ -199,8 +199,7 @@ def make_image(
         DockerEnvsError: As `build` does.
     """
     files_wanted = (*prepared.projects, *request.files)
-    has_packages = request.declaration is not None or prepared.place is not None or prepared.plan.layers
-    if not has_packages and not files_wanted and not prepared.accounts.entries:
+    if not request.declares_packages and not files_wanted and not prepared.accounts.entries:
         return Made(configure(prepared.base, request.container, env={}))
     with ThreadPoolExecutor(cores()) as executor:
         maker = partial(

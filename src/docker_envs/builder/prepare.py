@@ -123,7 +123,7 @@ def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, re
 
 def has_record(request: BuildRequest) -> bool:
     """Whether the image gets a record of its environment."""
-    return request.record and not (request.declaration is None and request.pypi is None)
+    return request.record and request.declares_packages
 
 
 def _variables(request: BuildRequest, base: Image, place: WheelPlace | None) -> dict[str, str]:

@@ -201,6 +201,11 @@ class BuildRequest:
             return self.base
         return replace(self.base, reference=self.base.registry_reference.with_digest(self.base_digest))
 
+    @property
+    def declares_packages(self) -> bool:
+        """Whether anything is said about packages, if only that there are none."""
+        return not (self.declaration is None and self.pypi is None and self.apt is None)
+
     def prefix_or(self, default: str) -> str:
         """The prefix, canonical.
 

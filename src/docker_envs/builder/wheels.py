@@ -11,6 +11,7 @@ from docker_envs.builder.resolve import DOWNLOADS
 from docker_envs.environments.pypi.planned import ReadWheel, read_wheel
 from docker_envs.environments.pypi.resolving.resolve import resolve_pypi
 from docker_envs.environments.pypi.resolving.uv import UvSettings
+from docker_envs.errors import SolveError
 from docker_envs.report import Reporter, counted
 
 if TYPE_CHECKING:
@@ -69,7 +70,13 @@ def resolve_wheels(
     wanted = len(declaration.requirements) + len(declaration.projects)
     task = reporter.start("resolve", counted(wanted, "requirement") if wanted else declaration.source)
     settings = UvSettings(offline=request.access.offline, cache=repodata / "uv")
-    found = resolve_pypi(declaration, place.target, installed=place.installed, settings=settings)
+    try:
+        found = resolve_pypi(declaration, place.target, installed=place.installed, settings=settings)
+    except SolveError as error:
+        if place.python is None or not place.installed:
+            raise
+        hint = f"{error.hint}; " if error.hint else ""
+        raise SolveError(str(error), hint=f"{hint}`--python-layout venv` leaves out what the base has") from error
     task.finish(counted(len(found.packages), "wheel"))
     for note in found.notes:
         reporter.message(f"note: {note}")
