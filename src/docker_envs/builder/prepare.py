@@ -141,7 +141,12 @@ def _plan_wheels(
     if place is None:
         return PypiEnvironment()
     return plan_wheels(
-        wheels.read, beside=conda.packages, owners=place.owners, taken=place.taken, filters=request.filters
+        wheels.read,
+        beside=conda.packages,
+        owners=place.owners,
+        taken=place.taken,
+        filters=request.filters,
+        compiling=request.compile,
     )
 
 

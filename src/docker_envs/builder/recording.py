@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import Kind
 from docker_envs.builder.base_system import required_glibc
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.errors import BuildError
 from docker_envs.paths import parent_paths
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
@@ -114,8 +114,9 @@ def record_build(
 
 
 def _settings(request: BuildRequest, plan: Plan) -> RecordedSettings:
-    grouping = request.grouping
-    compiling = CompilePolicy.ALWAYS if plan.environment.conda.is_compiled else CompilePolicy.NEVER
+    grouping, environment = request.grouping, plan.environment
+    is_compiled = environment.conda.is_compiled or environment.pypi.is_compiled
+    compiling = CompilePolicy.ALWAYS if is_compiled else CompilePolicy.NEVER
     return RecordedSettings(
         filters=tuple(sorted(each.value for each in request.filters)),
         compile=compiling.value,

@@ -17,7 +17,7 @@ from docker_envs.builder.pythons import recorded_place
 from docker_envs.builder.recording import VENV_TITLE
 from docker_envs.builder.resolve import DOWNLOADS, read_packages
 from docker_envs.builder.wheels import read_wheels
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.linking.plan_environment import plan_environment
 from docker_envs.environments.conda.package import CondaPackage
@@ -165,7 +165,8 @@ def _verify(
         wheels = [package for package in lock if isinstance(package, PypiPackage)]
         place = recorded_place(record, conda, image) if wheels else None
         read = read_wheels(wheels, place, archives=archives, reporter=reporter) if place is not None else ()
-        environment = PlannedEnvironment(conda, plan_wheels(read, beside=conda.packages, filters=options.filters))
+        pypi = plan_wheels(read, beside=conda.packages, filters=options.filters, compiling=options.compile)
+        environment = PlannedEnvironment(conda, pypi)
         plan = make_plan(
             environment,
             budget=len(recorded),

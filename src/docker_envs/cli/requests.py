@@ -14,9 +14,9 @@ from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, co
 from docker_envs.cli.declared import Declared
 from docker_envs.cli.locked_jobs import locked_jobs
 from docker_envs.cli.project_options import ImageJob, chosen_project
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.declarations.conda_lock import DEFAULT_CATEGORY
 from docker_envs.environments.conda.declarations.pixi_lock import DEFAULT_ENVIRONMENT
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.request import ActivationMode, PythonLayout
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.declarations.conda_lock import DEFAULT_CATEGORY
 from docker_envs.environments.conda.declarations.pixi_lock import DEFAULT_ENVIRONMENT
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.errors import InvalidInputError
 from docker_envs.images.container import ContainerSettings
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS, Grouping

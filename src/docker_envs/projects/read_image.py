@@ -9,7 +9,7 @@ from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.host import SCRATCH, parse_target_platform
 from docker_envs.builder.request import ActivationMode, PythonLayout
 from docker_envs.environments.base import Target
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
 from docker_envs.environments.conda.subdirs import subdir_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -263,3 +264,22 @@ def test_locks_of_ours_do_not_hold_them(project: Path, python_channel: Path, ind
     assert done.status == 2
     assert "what it wants from PyPI cannot be locked here" in done.stderr
     assert not (project / "docker-env.lock").exists()
+
+
+def test_bytecode_of_wheels(project: Path, index: PackageIndexSimulator, tmp_path: Path) -> None:
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    files = {f"bin/python{version}": text("", 0o755)}
+    spec = PackageSpec("python", f"{version}.1", build="fake_0_cpython", files=files)
+    channel = write_channel(tmp_path / "another", [spec])
+    path = declare(project, channel, index, "web", conda=f"python={version}")
+    plain = build(project, "-f", path)
+    compiled = build(project, "-f", path, "--compile", "always", "--verify")
+    digests = [{layer["packages"][0]: layer["digest"] for layer in each.package_layers} for each in (plain, compiled)]
+    assert {name for name in digests[0] if digests[0][name] != digests[1][name]} == {"web-2.0", "helper-1.0"}
+    image = read_image_file(project / "image.tar")
+    module = f"opt/conda/lib/python{version}/site-packages/web/__pycache__/__init__.{sys.implementation.cache_tag}.pyc"
+    files_of_image = flattened(image)
+    assert files_of_image[module][4:8] == b"\x01\0\0\0"
+    assert b"__pycache__" not in files_of_image[f"opt/conda/lib/python{version}/site-packages/web-2.0.dist-info/RECORD"]
+    (found,) = read_records(image)
+    assert found.record.settings.compile == "always"

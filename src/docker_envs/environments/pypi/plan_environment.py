@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from docker_envs.environments.bytecode import CompilePolicy, choose_interpreter
 from docker_envs.environments.clobber import Clobber, find_clobbers
 from docker_envs.environments.filters import Filter, Saving, filtered_paths
 from docker_envs.environments.findings import Finding, FindingKind
@@ -34,6 +35,11 @@ class PypiEnvironment:
     findings: tuple[Finding, ...] = ()
     savings: tuple[Saving, ...] = ()
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether anything gets bytecode."""
+        return any(package.interpreter for package in self.packages)
+
 
 def plan_wheels(
     wheels: Sequence[ReadWheel],
@@ -42,6 +48,7 @@ def plan_wheels(
     owners: Mapping[str, str] | None = None,
     taken: Mapping[str, str] | None = None,
     filters: Collection[Filter] = (),
+    compiling: CompilePolicy = CompilePolicy.NEVER,
 ) -> PypiEnvironment:
     """Decide what of each wheel is installed.
 
@@ -54,9 +61,11 @@ def plan_wheels(
         owners: Qualified names of those that bring distributions, by the distributions' names.
         taken: Who has a file already, for messages, by path in the image.
         filters: What is left out.
+        compiling: Whether modules get bytecode.
 
     Raises:
-        BuildError: A wheel has a path of a package of another kind, or one that is taken.
+        BuildError: A wheel has a path of a package of another kind, or one that is taken; or there is nothing to
+            compile with.
     """
     planned = [
         PlannedWheel(read, owners or {}, _filtered(read, filters))
@@ -69,7 +78,10 @@ def plan_wheels(
     for clobber in clobbers:
         for loser in clobber.losers:
             dropped.setdefault(loser, set()).add(clobber.path)
-    final = tuple(replace(each, dropped=frozenset(dropped.get(each.name, ()))) for each in planned)
+    interpreter = choose_interpreter(compiling, planned[0].read.installation) if planned else None
+    final = tuple(
+        replace(each, dropped=frozenset(dropped.get(each.name, ())), interpreter=interpreter) for each in planned
+    )
     return PypiEnvironment(final, tuple(clobbers), tuple(_findings(clobbers)), tuple(_savings(final, filters)))
 
 
