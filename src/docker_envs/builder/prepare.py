@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 from docker_envs.archive.entry import DIRECTORY_MTIME
 from docker_envs.builder.activate import PlannedActivation, plan_activation
 from docker_envs.builder.application.layer import owners_of
-from docker_envs.builder.application.planned_accounts import PlannedAccounts, plan_accounts
-from docker_envs.builder.base_system import check_library, find_library, required_glibc
-from docker_envs.builder.configure import environment_variables
+from docker_envs.builder.application.planned_accounts import BaseAccounts, PlannedAccounts, plan_accounts
+from docker_envs.builder.base_files import read_base_system
+from docker_envs.builder.base_system import CLibrary, check_library, find_library, required_glibc
+from docker_envs.builder.configure import DEFAULT_PATH, environment_variables
+from docker_envs.builder.debs import choose_debs, read_debs, wants_debs
 from docker_envs.builder.recording import check_packages
 from docker_envs.builder.resolve import read_packages, resolve
 from docker_envs.builder.wheels import resolve_wheels
 from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment, plan_environment
+from docker_envs.environments.debian.architectures import debian_architecture
+from docker_envs.environments.debian.plan_environment import DebianEnvironment, plan_system
 from docker_envs.environments.pypi.plan_environment import plan_wheels
 from docker_envs.errors import BuildError
 from docker_envs.images.location import Transport
@@ -70,50 +74,93 @@ def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, re
     Raises:
         DockerEnvsError: See `docker_envs.builder.build.build`.
     """
-    options = request.link_options
     place = request.pinned_base
     base = scratch(request.platform) if place is None else delivery.base(place, request.platform, cache)
-    lock = resolve(request, cache.repodata, reporter)
-    packages, archives = read_packages(
-        lock, cache=cache, caches=delivery.caches, open_url=delivery.open_url, reporter=reporter
-    )
-    conda = plan_environment(packages, options)
-    _check_scripts(request, conda)
-    wheels = resolve_wheels(request, conda, base, archives=archives, repodata=cache.repodata, reporter=reporter)
-    pypi = plan_wheels(wheels.read, beside=conda.packages, owners=wheels.owners, filters=request.filters)
-    environment = PlannedEnvironment(conda, pypi)
+    found = _find_environment(request, base, cache, delivery, reporter)
+    environment = found.environment
     mtime = DIRECTORY_MTIME if request.epoch is None else request.epoch
     owners = owners_of(request.files)
-    accounts = plan_accounts(base, request.users, request.groups, owners=owners, mtime=mtime, reporter=reporter)
-    others = len(wheels.projects) + len(request.files) + bool(accounts.entries) + has_record(request)
-    budget = request.max_layers - len(base.layers) - others
+    below = BaseAccounts(base, environment.debian.entries)
+    accounts = plan_accounts(below, request.users, request.groups, owners=owners, mtime=mtime, reporter=reporter)
+    budget = request.max_layers - len(base.layers) - _other_layers(request, found, accounts)
     plan = _plan(request, environment, budget)
     if has_record(request):
-        check_packages(environment.packages, prefix=options.prefix)
+        check_packages(environment.packages, prefix=request.record_prefix)
     for group in _unused_groups(request, plan):
         reporter.warning(f"no package is in the group `{group}`")
-    _check_base(request, base, conda, reporter)
-    env = _variables(request, base)
+    _check_base(request, base, environment, reporter)
+    env = _variables(request, base, environment)
     before = {**base.config.env, **env}
-    activation = plan_activation(conda, archives, prefix=options.prefix, env=before, mode=request.activation)
+    prefix = request.link_options.prefix
+    activation = plan_activation(environment.conda, found.archives, prefix=prefix, env=before, mode=request.activation)
     for left in activation.activation.unresolved:
         reporter.message(f"note: `{left.path}` of `{left.package}` is left to an entrypoint: {left.reason}")
-    if activation.entrypoint and request.base is None:
+    if activation.entrypoint and request.base is None and "bin/sh" not in environment.debian.links():
         reporter.warning("the entrypoint needs `/bin/sh`, which `scratch` does not have")
     if activation.entrypoint and len(plan.layers) == budget:
         # The entrypoint is a layer as well; what activates the environment does not depend on how packages are grouped.
         plan = _plan(request, environment, budget - 1)
-    return Prepared(base, plan, archives, env, activation, delivery.caches, accounts, wheels.projects)
+    return Prepared(base, plan, found.archives, env, activation, delivery.caches, accounts, found.projects)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The packages of all kinds, where their archives are, and layers of projects that are declared with them."""
+
+    environment: PlannedEnvironment
+    archives: Archives
+    projects: tuple[FilesLayer, ...]
+
+
+def _find_environment(
+    request: BuildRequest, base: Image, cache: CacheDirectory, delivery: Delivery, reporter: Reporter
+) -> _Found:
+    """Choose, fetch as far as needed, and read all packages; each kind knows those before it."""
+    lock = resolve(request, cache.repodata, reporter)
+    packages, archives = read_packages(
+        lock, cache=cache, caches=delivery.caches, open_url=delivery.open_url, reporter=reporter
+    )
+    debian = _find_debian(request, base, cache, delivery, archives, reporter)
+    conda = plan_environment(packages, request.link_options)
+    _check_scripts(request, conda, debian)
+    wheels = resolve_wheels(request, conda, base, archives=archives, repodata=cache.repodata, reporter=reporter)
+    beside = (*debian.packages, *conda.packages)
+    pypi = plan_wheels(wheels.read, beside=beside, owners=wheels.owners, filters=request.filters)
+    return _Found(PlannedEnvironment(conda, pypi, debian), archives, wheels.projects)
+
+
+def _find_debian(
+    request: BuildRequest,
+    base: Image,
+    cache: CacheDirectory,
+    delivery: Delivery,
+    archives: Archives,
+    reporter: Reporter,
+) -> DebianEnvironment:
+    if not wants_debs(request):
+        return DebianEnvironment()
+    system = read_base_system(base, cache, reporter)
+    chosen = choose_debs(request, system, cache=cache, open_url=delivery.open_url, reporter=reporter)
+    read = read_debs(chosen, archives=archives, cache=cache, reporter=reporter)
+    architecture = debian_architecture(request.platform)
+    return plan_system(read, system, architecture=architecture, filters=request.filters)
+
+
+def _other_layers(request: BuildRequest, found: _Found, accounts: PlannedAccounts) -> int:
+    """How many layers there are besides those of packages."""
+    own = (bool(found.environment.debian.entries), bool(accounts.entries), has_record(request))
+    return len(found.projects) + len(request.files) + sum(own)
 
 
 def has_record(request: BuildRequest) -> bool:
     """Whether the image gets a record of its environment."""
-    return request.record and not (request.declaration is None and request.pypi is None)
+    return request.record and (request.declaration is not None or request.pypi is not None or wants_debs(request))
 
 
-def _variables(request: BuildRequest, base: Image) -> dict[str, str]:
+def _variables(request: BuildRequest, base: Image, environment: PlannedEnvironment) -> dict[str, str]:
     if request.declaration is None:
-        return {}
+        # Engines have a default, but other programs that start containers do not.
+        return {"PATH": DEFAULT_PATH} if environment.debian.packages and "PATH" not in base.config.env else {}
     variables = request.declaration.variables
     return environment_variables(base.config.env, prefix=request.link_options.prefix, variables=variables)
 
@@ -127,17 +174,26 @@ def _unused_groups(request: BuildRequest, plan: Plan) -> list[str]:
     return [group.name for group in request.grouping.groups if group.name not in used]
 
 
-def _check_scripts(request: BuildRequest, conda: CondaEnvironment) -> None:
+def _check_scripts(request: BuildRequest, conda: CondaEnvironment, debian: DebianEnvironment) -> None:
     if request.strict and conda.unhandled_scripts:
         scripts = ", ".join(f"`{script.path}` of `{script.package}`" for script in conda.unhandled_scripts)
         raise BuildError(
             f"scripts that an installer would run are not run here: {scripts}", hint="build without `--strict`"
         )
+    if request.strict and debian.scripts:
+        raise BuildError(
+            f"commands of maintainer scripts are left out: {'; '.join(map(str, debian.scripts))}",
+            hint="build without `--strict`",
+        )
 
 
-def _check_base(request: BuildRequest, base: Image, conda: CondaEnvironment, reporter: Reporter) -> None:
-    wanted = required_glibc(conda.metadata)
+def _check_base(request: BuildRequest, base: Image, environment: PlannedEnvironment, reporter: Reporter) -> None:
+    wanted = required_glibc(environment.conda.metadata)
     if wanted is None or request.force:
+        return
+    if (version := environment.debian.glibc) is not None:
+        library = CLibrary("glibc", version, "by the package `libc6`")
+        check_library(library, wanted, base=str(request.base or "scratch"))
         return
     if request.base is None:
         reporter.warning(f"`scratch` has no C library, but `{wanted[1]}` and others need glibc to run")

@@ -90,7 +90,7 @@ def record_build(
     return make_record(
         digest_format=DIGEST_FORMAT,
         platform=str(request.platform),
-        prefix=request.link_options.prefix,
+        prefix=request.record_prefix,
         packages=tuple(each.recorded(names) for each in members),
         layers=(*of_packages, *others),
         settings=_settings(request, plan),
