@@ -101,6 +101,15 @@ def base_sources(system: BaseSystem, root: Path) -> tuple[AptSource, ...]:
     usable = [source for source in found if source.uri.partition(":")[0] in ("http", "https")]
     if usable:
         return tuple(replace(source, signed_by=_own_key(source.signed_by, root)) for source in usable)
+    return debian_sources_of(system)
+
+
+def debian_sources_of(system: BaseSystem) -> tuple[AptSource, ...]:
+    """Debian's own archives, of the release that a base is of; of the stable one for no base.
+
+    Raises:
+        InvalidInputError: The base is of another distribution.
+    """
     distribution = system.release.get("ID", _DEBIAN)
     if distribution != _DEBIAN and system.release:
         raise InvalidInputError(

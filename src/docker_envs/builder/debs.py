@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from docker_envs.builder.apt_archives import read_archives
+from docker_envs.builder.apt_archives import debian_sources_of, read_archives
 from docker_envs.builder.kept_documents import KeptDocuments
 from docker_envs.builder.parallel import map_parallel
 from docker_envs.builder.resolve import DOWNLOADS
@@ -20,6 +20,7 @@ from docker_envs.environments.debian.archives.metadata import read_control
 from docker_envs.environments.debian.declarations.declaration import Seed
 from docker_envs.environments.debian.planned import ReadDeb
 from docker_envs.environments.debian.solving.solve import solve
+from docker_envs.environments.debian.system.apt_sources import apt_files
 from docker_envs.errors import BuildError, InvalidInputError
 from docker_envs.report import Reporter, counted
 
@@ -87,7 +88,7 @@ def choose_debs(
         declaration.requests,
         index,
         installed=system.installed(architecture),
-        seed=Seed.NONE if system.versions else declaration.seed,
+        seed=Seed.NONE if system.versions else declaration.seed or Seed.BASE,
         recommends=declaration.recommends,
     )
     task.finish(counted(len(found.packages), "package"))
@@ -140,6 +141,19 @@ def read_debs(
     found = map_parallel(read, packages, workers=DOWNLOADS, cost=lambda package: package.size)
     task.finish()
     return tuple(found)
+
+
+def system_files(request: BuildRequest, packages: Sequence[DebianPackage], system: BaseSystem) -> dict[str, bytes]:
+    """Contents of files that the system of a build gets besides those of packages, by path; see `apt_files`.
+
+    Raises:
+        InvalidInputError: A keyring cannot be read, or an archive has no snapshots.
+    """
+    if request.apt is None or not packages:
+        return {}
+    sources = request.apt.sources or debian_sources_of(system)
+    archives = replace(request.apt, sources=sources).archives()
+    return apt_files(archives, [package.name for package in packages], system)
 
 
 def _read(package: DebianPackage, archives: Archives, documents: KeptDocuments) -> DebianMetadata:

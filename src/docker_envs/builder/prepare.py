@@ -12,7 +12,7 @@ from docker_envs.builder.application.planned_accounts import BaseAccounts, Plann
 from docker_envs.builder.base_files import read_base_system
 from docker_envs.builder.base_system import CLibrary, check_library, find_library, required_glibc
 from docker_envs.builder.configure import DEFAULT_PATH, environment_variables
-from docker_envs.builder.debs import choose_debs, read_debs, wants_debs
+from docker_envs.builder.debs import choose_debs, read_debs, system_files, wants_debs
 from docker_envs.builder.recording import check_packages
 from docker_envs.builder.resolve import read_packages, resolve
 from docker_envs.builder.wheels import resolve_wheels
@@ -142,8 +142,13 @@ def _find_debian(
     system = read_base_system(base, cache, reporter)
     chosen = choose_debs(request, system, cache=cache, open_url=delivery.open_url, reporter=reporter)
     read = read_debs(chosen, archives=archives, cache=cache, reporter=reporter)
-    architecture = debian_architecture(request.platform)
-    return plan_system(read, system, architecture=architecture, filters=request.filters)
+    return plan_system(
+        read,
+        system,
+        architecture=debian_architecture(request.platform),
+        filters=request.filters,
+        files=system_files(request, chosen, system),
+    )
 
 
 def _other_layers(request: BuildRequest, found: _Found, accounts: PlannedAccounts) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from docker_envs.archive.entry import DIRECTORY_MTIME, file_entry
 from docker_envs.archive.whiteout import whiteout_entry
 from docker_envs.environments.debian.archives.entries import DebLayer
 from docker_envs.environments.debian.archives.trimming import trimming_of
@@ -34,10 +35,12 @@ class DebianEnvironment:
         findings: What their scripts would have done, and was left out.
         scripts: Those of the findings without which something may be missing.
         savings: What each filter that was asked for leaves out.
+        files: Contents of those of the entries that are not made of the packages, by path.
     """
 
     packages: tuple[PlannedDeb, ...] = ()
     entries: tuple[Entry, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     scripts: tuple[Finding, ...] = ()
     savings: tuple[Saving, ...] = ()
@@ -60,7 +63,12 @@ class DebianEnvironment:
 
 
 def plan_system(
-    packages: Sequence[ReadDeb], base: BaseSystem, *, architecture: str, filters: Collection[Filter] = ()
+    packages: Sequence[ReadDeb],
+    base: BaseSystem,
+    *,
+    architecture: str,
+    filters: Collection[Filter] = (),
+    files: Mapping[str, bytes] | None = None,
 ) -> DebianEnvironment:
     """Put packages together.
 
@@ -69,6 +77,7 @@ def plan_system(
         base: What is below them.
         architecture: Debian's name of it.
         filters: What is left out.
+        files: Contents of files that the system gets besides, by path.
 
     Raises:
         BuildError: Two packages have one file.
@@ -81,10 +90,13 @@ def plan_system(
     names = frozenset(each.value for each in filters)
     system = assemble([each.metadata for each in packages], base, architecture=architecture, filters=names)
     planned = tuple(_planned(each, system) for each in sorted(packages, key=lambda each: each.metadata.name))
-    entries = sorted([*system.entries, *map(whiteout_entry, system.removed)], key=lambda entry: entry.path.split("/"))
+    others = [file_entry(path, content, mtime=DIRECTORY_MTIME) for path, content in (files or {}).items()]
+    others += map(whiteout_entry, system.removed)
+    entries = sorted([*system.entries, *others], key=lambda entry: entry.path.split("/"))
     return DebianEnvironment(
         packages=planned,
         entries=tuple(entries),
+        files=files or {},
         findings=tuple(_finding(each) for each in system.findings),
         scripts=tuple(_finding(each) for each in system.findings if not each.is_harmless),
         savings=tuple(_savings(planned, names)),
