@@ -18,7 +18,8 @@ from docker_envs.archive.layer_writer import write_layer
 from docker_envs.environments.debian.archives.deb_archive import DebArchive
 from docker_envs.environments.debian.archives.entries import DebLayer, iter_deb_entries
 from docker_envs.environments.debian.archives.metadata import DebianMetadata, read_control
-from docker_envs.environments.debian.system.assembly import BaseSystem, DebianSystem, assemble
+from docker_envs.environments.debian.system.assembly import DebianSystem, assemble
+from docker_envs.environments.debian.system.base import BaseSystem
 from docker_envs.oci import edit, media_types
 from docker_envs.oci.descriptor import Descriptor, Platform
 from docker_envs.oci.image import Image, scratch

@@ -42,6 +42,7 @@ class Entry(msgspec.Struct):
         gid: Group.
         device: Major and minor number of a device.
         xattrs: Extended attributes by name.
+        deletes: Whether it is a whiteout that was meant as one; other files must not be named like one.
     """
 
     path: str
@@ -55,6 +56,7 @@ class Entry(msgspec.Struct):
     gid: int = 0
     device: tuple[int, int] = (0, 0)
     xattrs: dict[str, bytes] = {}
+    deletes: bool = False
 
     def read(self) -> bytes:
         """The whole content; only for entries whose size the caller has checked."""

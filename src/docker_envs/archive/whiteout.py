@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from docker_envs.archive.entry import Entry, Kind, directory_entry
+from docker_envs.archive.entry import DIRECTORY_MTIME, Entry, Kind, directory_entry
 from docker_envs.archive.reader import iter_entries
 from docker_envs.errors import FormatError
 from docker_envs.paths import parent_paths
@@ -23,6 +23,12 @@ _MAX_XATTRS = 64 << 20
 
 PREFIX = ".wh."
 OPAQUE = ".wh..wh..opq"
+
+
+def whiteout_entry(path: str) -> Entry:
+    """What a layer has in place of a file or directory of the layers below that is gone."""
+    directory, slash, name = path.rpartition("/")
+    return Entry(f"{directory}{slash}{PREFIX}{name}", Kind.FILE, 0o644, DIRECTORY_MTIME, deletes=True)
 
 
 def iter_flattened(openers: Sequence[Callable[[], ByteSource]], *, source: str) -> Iterator[Entry]:

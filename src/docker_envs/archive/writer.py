@@ -45,7 +45,7 @@ class TarWriter:
             if path in self._directories:
                 return
             self._directories.add(path)
-        self._claim(path)
+        self._claim(path, deletes=entry.deletes)
         self._write(tar_header.encode(entry))
         if entry.size:
             self._write_content(entry)
@@ -63,10 +63,10 @@ class TarWriter:
                 self._directories.add(parent)
                 self._write(tar_header.encode(directory_entry(parent)))
 
-    def _claim(self, path: str) -> None:
+    def _claim(self, path: str, *, deletes: bool = False) -> None:
         if path in self._paths:
             raise BuildError(f"{self._source}: two entries share the path `{path}`")
-        if _WHITEOUT in path and path.rpartition("/")[2].startswith(_WHITEOUT):
+        if not deletes and _WHITEOUT in path and path.rpartition("/")[2].startswith(_WHITEOUT):
             raise BuildError(
                 f"{self._source}: a layer cannot hold `{path}`: names that start with `.wh.` mean deletions there"
             )

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: The layer of what Debian packages have together.
+SYSTEM_TITLE = "system of the Debian packages"
 #: Layers that are uploaded at once.
 _UPLOADS = 4
 #: A layer is uploaded while it is made if its packages have so many bytes, and so large a share of all. With many
@@ -228,13 +230,16 @@ def make_image(
         findings = sorted({*prepared.plan.environment.findings, *found})
         image = _assemble(request, prepared, layers, files, makers.during)
     for finding in findings:
-        if finding.kind is not FindingKind.LINK_SCRIPT or finding.path in _attention(prepared.plan):
+        if _is_alarming(finding, prepared.plan):
             reporter.warning(str(finding))
     return Made(image, tuple(findings), files)
 
 
-def _attention(plan: Plan) -> set[str]:
-    return {script.path for script in plan.environment.conda.unhandled_scripts}
+def _is_alarming(finding: Finding, plan: Plan) -> bool:
+    """Whether everybody shall hear of a finding; of scripts, only if something may be missing without them."""
+    if finding.kind is FindingKind.LINK_SCRIPT:
+        return finding.path in {script.path for script in plan.environment.conda.unhandled_scripts}
+    return finding.kind is not FindingKind.MAINTAINER_SCRIPT or finding in plan.environment.debian.scripts
 
 
 def _make_layers(plan: Plan, sources: CachedLayers, delivery: Delivery, *, uploads: int) -> list[Layer]:
@@ -263,7 +268,7 @@ def _application(request: BuildRequest, prepared: Prepared) -> Application:
         python=prepared.python,
         accounts=prepared.accounts,
         epoch=request.epoch,
-        has_base=request.base is not None,
+        has_base=request.base is not None or bool(prepared.plan.environment.debian.packages),
     )
 
 
@@ -279,8 +284,12 @@ def _assemble(
     image = add_layers(prepared.base, prepared.plan, layers, created=created)
     prefix, place = prepared.prefix, prepared.place
     others = [(each.title, each.layer) for each in files]
+    own = []
+    if system := prepared.plan.environment.debian.entries:
+        own.append((SYSTEM_TITLE, maker.layer_of_entries(system, title=SYSTEM_TITLE)))
     if place is not None and place.environment is not None:
-        others.insert(0, (VENV_TITLE, maker.layer_of_entries(place.environment.entries(), title=VENV_TITLE)))
+        own.append((VENV_TITLE, maker.layer_of_entries(place.environment.entries(), title=VENV_TITLE)))
+    others = [*own, *others]
     entries = activation.entries(prefix)
     if entries:
         others.append(("entrypoint", maker.layer_of_entries(entries, title="entrypoint")))

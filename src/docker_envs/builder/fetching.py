@@ -118,12 +118,16 @@ class Archives(Mapping[str, Path]):
 
     def __init__(self, fetcher: PackageFetcher, waiting: Mapping[str, LockedPackage]) -> None:
         self._fetcher = fetcher
-        self._waiting = waiting
+        self._waiting = dict(waiting)
         self._fetched: dict[str, Path] = {}
 
     def add(self, fetched: FetchedPackage) -> None:
         """One that was fetched."""
         self._fetched[fetched.sha256] = fetched.host_path
+
+    def expect(self, packages: Iterable[LockedPackage]) -> None:
+        """More packages that may be asked for by their sha256."""
+        self._waiting.update({package.sha256: package for package in packages if package.sha256})
 
     def fetch(self, wanted: Iterable[str], *, workers: int) -> None:
         """Fetch what is not here, some at once.

@@ -119,26 +119,16 @@ def encode_kept(kept: KeptMetadata) -> bytes:
         ValueError: So, too.
         TypeError: So, too.
     """
-    return with_checksum(msgspec.msgpack.encode(kept))
+    content = msgspec.msgpack.encode(kept)
+    return hashlib.sha256(content).digest() + content
 
 
 def decode_kept(content: bytes) -> KeptMetadata | None:
     """Kept metadata; None when damaged."""
-    payload = without_checksum(content)
-    if payload is None:
+    payload = memoryview(content)[_CHECKSUM_SIZE:]
+    if hashlib.sha256(payload).digest() != content[:_CHECKSUM_SIZE]:
         return None
     try:
         return _DECODER.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-
-
-def with_checksum(payload: bytes) -> bytes:
-    """What is kept of something, so that damage shows."""
-    return hashlib.sha256(payload).digest() + payload
-
-
-def without_checksum(content: bytes) -> memoryview | None:
-    """What was kept; None when damaged."""
-    payload = memoryview(content)[_CHECKSUM_SIZE:]
-    return payload if hashlib.sha256(payload).digest() == content[:_CHECKSUM_SIZE] else None

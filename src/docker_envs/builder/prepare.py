@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 from docker_envs.archive.entry import DIRECTORY_MTIME
 from docker_envs.builder.activate import PlannedActivation, plan_activation
 from docker_envs.builder.application.layer import owners_of
-from docker_envs.builder.application.planned_accounts import PlannedAccounts, plan_accounts
-from docker_envs.builder.base_system import check_library, find_library, required_glibc
-from docker_envs.builder.configure import environment_variables
+from docker_envs.builder.application.planned_accounts import BaseAccounts, PlannedAccounts, plan_accounts
+from docker_envs.builder.base_files import read_base_system
+from docker_envs.builder.base_system import CLibrary, check_library, find_library, required_glibc
+from docker_envs.builder.configure import DEFAULT_PATH, environment_variables
+from docker_envs.builder.debs import choose_debs, read_debs, system_files, wants_debs
 from docker_envs.builder.pythons import find_place
 from docker_envs.builder.recording import check_packages
 from docker_envs.builder.resolve import read_packages, resolve
+from docker_envs.builder.system_contents import SystemContents
 from docker_envs.builder.wheels import Wheels, resolve_wheels
 from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment, plan_environment
+from docker_envs.environments.debian.architectures import debian_architecture
+from docker_envs.environments.debian.plan_environment import DebianEnvironment, plan_system
 from docker_envs.environments.pypi.installation import Installation
 from docker_envs.environments.pypi.plan_environment import PypiEnvironment, plan_wheels
 from docker_envs.errors import BuildError
@@ -25,6 +30,8 @@ from docker_envs.planner.environment import PlannedEnvironment
 from docker_envs.planner.plan import Plan, make_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from docker_envs.builder.application.contents import FilesLayer
     from docker_envs.builder.cache import CacheDirectory
     from docker_envs.builder.deliver import Delivery
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
     from docker_envs.builder.pythons import WheelPlace
     from docker_envs.builder.remote_caches import RemoteCaches
     from docker_envs.builder.request import BuildRequest
+    from docker_envs.environments.planned import PlannedPackage
     from docker_envs.oci.reference import Reference
     from docker_envs.report import Reporter
 
@@ -79,70 +87,131 @@ def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, re
     Raises:
         DockerEnvsError: See `docker_envs.builder.build.build`.
     """
-    options = request.link_options
     home = request.pinned_base
     base = scratch(request.platform) if home is None else delivery.base(home, request.platform, cache)
-    lock = resolve(request, cache.repodata, reporter)
-    packages, archives = read_packages(
-        lock, cache=cache, caches=delivery.caches, open_url=delivery.open_url, reporter=reporter
-    )
-    conda = plan_environment(packages, options)
-    _check_scripts(request, conda)
-    place = find_place(request, conda, base, cache=cache, reporter=reporter)
-    prefix = options.prefix if place is None else place.prefix
-    wheels = resolve_wheels(request, place, archives=archives, repodata=cache.repodata, reporter=reporter)
-    pypi = _plan_wheels(request, wheels, conda, place)
-    environment = PlannedEnvironment(conda, pypi)
+    found = _find_environment(request, base, cache, delivery, reporter)
+    environment, place = found.environment, found.place
+    prefix = request.record_prefix if place is None else place.prefix
     mtime = DIRECTORY_MTIME if request.epoch is None else request.epoch
     owners = owners_of(request.files)
-    accounts = plan_accounts(base, request.users, request.groups, owners=owners, mtime=mtime, reporter=reporter)
-    others = len(wheels.projects) + len(request.files) + bool(accounts.entries) + has_record(request)
-    others += place is not None and place.environment is not None
-    budget = request.max_layers - len(base.layers) - others
+    below = BaseAccounts(base, environment.debian.entries)
+    accounts = plan_accounts(below, request.users, request.groups, owners=owners, mtime=mtime, reporter=reporter)
+    budget = request.max_layers - len(base.layers) - _other_layers(request, found, accounts)
     plan = _plan(request, environment, budget)
     if has_record(request):
         check_packages(environment.packages, prefix=prefix)
     for group in _unused_groups(request, plan):
         reporter.warning(f"no package is in the group `{group}`")
-    _check_base(request, base, conda, reporter)
-    env = _variables(request, base, place)
+    _check_base(request, base, environment, reporter)
+    env = _variables(request, base, found)
     before = {**base.config.env, **env}
-    activation = plan_activation(conda, archives, prefix=prefix, env=before, mode=request.activation)
+    activation = plan_activation(
+        environment.conda, found.archives, prefix=request.link_options.prefix, env=before, mode=request.activation
+    )
     for left in activation.activation.unresolved:
         reporter.message(f"note: `{left.path}` of `{left.package}` is left to an entrypoint: {left.reason}")
-    if activation.entrypoint and request.base is None:
+    if activation.entrypoint and request.base is None and "bin/sh" not in environment.debian.links():
         reporter.warning("the entrypoint needs `/bin/sh`, which `scratch` does not have")
     if activation.entrypoint and len(plan.layers) == budget:
         # The entrypoint is a layer as well; what activates the environment does not depend on how packages are grouped.
         plan = _plan(request, environment, budget - 1)
-    python = _installation(conda, place, prefix)
     return Prepared(
-        base, plan, archives, env, activation, delivery.caches, accounts, prefix, place, python, wheels.projects
+        base=base,
+        plan=plan,
+        archives=found.archives,
+        env=env,
+        activation=activation,
+        caches=delivery.caches,
+        accounts=accounts,
+        prefix=prefix,
+        place=place,
+        python=_installation(environment.conda, place, prefix),
+        projects=found.projects,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The packages of all kinds, where their archives are, where wheels go, and layers of projects beside these."""
+
+    environment: PlannedEnvironment
+    archives: Archives
+    place: WheelPlace | None
+    projects: tuple[FilesLayer, ...]
+
+
+def _find_environment(
+    request: BuildRequest, base: Image, cache: CacheDirectory, delivery: Delivery, reporter: Reporter
+) -> _Found:
+    """Choose, fetch as far as needed, and read all packages; each kind knows those before it."""
+    lock = resolve(request, cache.repodata, reporter)
+    packages, archives = read_packages(
+        lock, cache=cache, caches=delivery.caches, open_url=delivery.open_url, reporter=reporter
+    )
+    debian = _find_debian(request, base, cache, delivery, archives, reporter)
+    conda = plan_environment(packages, request.link_options)
+    _check_scripts(request, conda, debian)
+    system = SystemContents.of_packages(debian)
+    place = find_place(request, conda, base, cache=cache, reporter=reporter, system=system)
+    wheels = resolve_wheels(request, place, archives=archives, repodata=cache.repodata, reporter=reporter)
+    pypi = _plan_wheels(request, wheels, (*debian.packages, *conda.packages), place)
+    return _Found(PlannedEnvironment(conda, pypi, debian), archives, place, wheels.projects)
+
+
+def _find_debian(
+    request: BuildRequest,
+    base: Image,
+    cache: CacheDirectory,
+    delivery: Delivery,
+    archives: Archives,
+    reporter: Reporter,
+) -> DebianEnvironment:
+    if not wants_debs(request):
+        return DebianEnvironment()
+    system = read_base_system(base, cache, reporter)
+    chosen = choose_debs(request, system, cache=cache, open_url=delivery.open_url, reporter=reporter)
+    read = read_debs(chosen, archives=archives, cache=cache, reporter=reporter)
+    return plan_system(
+        read,
+        system,
+        architecture=debian_architecture(request.platform),
+        filters=request.filters,
+        files=system_files(request, chosen, system),
+    )
+
+
+def _other_layers(request: BuildRequest, found: _Found, accounts: PlannedAccounts) -> int:
+    """How many layers there are besides those of packages."""
+    has_venv = found.place is not None and found.place.environment is not None
+    own = (bool(found.environment.debian.entries), bool(accounts.entries), has_record(request), has_venv)
+    return len(found.projects) + len(request.files) + sum(own)
 
 
 def has_record(request: BuildRequest) -> bool:
     """Whether the image gets a record of its environment."""
-    return request.record and request.declares_packages
+    return request.record and (request.declaration is not None or request.pypi is not None or wants_debs(request))
 
 
-def _variables(request: BuildRequest, base: Image, place: WheelPlace | None) -> dict[str, str]:
+def _variables(request: BuildRequest, base: Image, found: _Found) -> dict[str, str]:
     declared = {} if request.declaration is None else request.declaration.variables
-    if place is not None and place.python is not None:
-        return {**place.variables(base.config.env), **declared}
+    # Engines have a default, but other programs that start containers do not.
+    lacks_path = found.environment.debian.packages and "PATH" not in base.config.env
+    path = {"PATH": DEFAULT_PATH} if lacks_path else {}
+    if found.place is not None and found.place.python is not None:
+        return {**path, **found.place.variables(base.config.env), **declared}
     if request.declaration is None:
-        return {}
+        return path
     return environment_variables(base.config.env, prefix=request.link_options.prefix, variables=declared)
 
 
 def _plan_wheels(
-    request: BuildRequest, wheels: Wheels, conda: CondaEnvironment, place: WheelPlace | None
+    request: BuildRequest, wheels: Wheels, beside: Sequence[PlannedPackage], place: WheelPlace | None
 ) -> PypiEnvironment:
     if place is None:
         return PypiEnvironment()
     return plan_wheels(
         wheels.read,
-        beside=conda.packages,
+        beside=beside,
         owners=place.owners,
         taken=place.taken,
         filters=request.filters,
@@ -167,17 +236,26 @@ def _unused_groups(request: BuildRequest, plan: Plan) -> list[str]:
     return [group.name for group in request.grouping.groups if group.name not in used]
 
 
-def _check_scripts(request: BuildRequest, conda: CondaEnvironment) -> None:
+def _check_scripts(request: BuildRequest, conda: CondaEnvironment, debian: DebianEnvironment) -> None:
     if request.strict and conda.unhandled_scripts:
         scripts = ", ".join(f"`{script.path}` of `{script.package}`" for script in conda.unhandled_scripts)
         raise BuildError(
             f"scripts that an installer would run are not run here: {scripts}", hint="build without `--strict`"
         )
+    if request.strict and debian.scripts:
+        raise BuildError(
+            f"commands of maintainer scripts are left out: {'; '.join(map(str, debian.scripts))}",
+            hint="build without `--strict`",
+        )
 
 
-def _check_base(request: BuildRequest, base: Image, conda: CondaEnvironment, reporter: Reporter) -> None:
-    wanted = required_glibc(conda.metadata)
+def _check_base(request: BuildRequest, base: Image, environment: PlannedEnvironment, reporter: Reporter) -> None:
+    wanted = required_glibc(environment.conda.metadata)
     if wanted is None or request.force:
+        return
+    if (version := environment.debian.glibc) is not None:
+        library = CLibrary("glibc", version, "by the package `libc6`")
+        check_library(library, wanted, base=str(request.base or "scratch"))
         return
     if request.base is None:
         reporter.warning(f"`scratch` has no C library, but `{wanted[1]}` and others need glibc to run")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import DIRECTORY_MTIME
 from docker_envs.builder.application.contents import ProjectSource, ProjectWheel
-from docker_envs.builder.base_contents import SystemContents, contents_of
 from docker_envs.builder.base_system import library_of_config
 from docker_envs.builder.configure import search_path
 from docker_envs.builder.request import PythonLayout
+from docker_envs.builder.system_contents import SystemContents, contents_of
 from docker_envs.environments.base import DEFAULT_VENV
 from docker_envs.environments.pypi.base_python import BasePython, find_base_python
 from docker_envs.environments.pypi.installation import Installation
@@ -43,7 +43,6 @@ _FREE_THREADED = re.compile(r"_cp\d+t\Z")
 #: Version of Python in one of a Debian or Alpine package, or of a header.
 _PYTHON = re.compile(r"(?:\d+:)?(3\.\d+\.\d+)")
 _MINOR = re.compile(r"3\.\d+\Z")
-_GLIBC = re.compile(r"(?:\d+:)?(\d+)\.(\d+)")
 # What official images of Python put in front of the search path, before all else.
 _OFFICIAL_FOLDER = "/usr/local/bin"
 
@@ -124,7 +123,7 @@ def find_place(
         InvalidInputError: The layout that is asked for cannot be.
         TransportError: A layer of the base cannot be had.
 
-    Cost: two reads of all layers of the base when only these tell; then it is known for good.
+    Cost: a read of all layers of the base when only these tell; then it is known for good.
     """
     wheels = request.pypi is not None and not request.pypi.is_empty
     if conda.packages:
@@ -293,9 +292,7 @@ class _SystemPlace:
         )
 
     def _target(self, python: BasePython, contents: SystemContents) -> PypiTarget:
-        library = library_of_config(self._base.config) or contents.library
-        if library is None and (found := _GLIBC.match(contents.versions.get("libc6", ""))):
-            return PypiTarget(self._base.platform, self._version(python, contents), libc_version=_pair(found))
+        library = library_of_config(self._base.config) or contents.c_library()
         return _target(self._base, self._version(python, contents), library)
 
     def _version(self, python: BasePython, contents: SystemContents) -> str:
@@ -340,7 +337,3 @@ def _target(base: Image, version: str, library: CLibrary | None, *, free_threade
         (numbers[0], numbers[1]) if len(numbers) == 2 else None,
         free_threaded=free_threaded,
     )
-
-
-def _pair(found: re.Match[str]) -> tuple[int, int]:
-    return int(found[1]), int(found[2])

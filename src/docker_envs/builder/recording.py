@@ -110,6 +110,7 @@ def record_build(
         variables=variables,
         requires={"glibc": wanted[0]} if (wanted := required_glibc(environment.conda.metadata)) else {},
         container=_container(request, overriding),
+        system_files=dict(environment.debian.files),
     )
 
 

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from docker_envs.oci.reference import Reference
 
 
+#: Where Debian packages alone are recorded.
+SYSTEM_PREFIX = "/usr"
+
+
 class AttachmentKind(StrEnum):
     """What is attached to an image in a registry.
 
@@ -213,6 +217,17 @@ class BuildRequest:
             InvalidInputError: It is none.
         """
         return Target(self.platform, self.prefix or default).prefix
+
+    @property
+    def record_prefix(self) -> str:
+        """Absolute path of what the image gets besides the base's own: the environment's, or that of the system.
+
+        Raises:
+            InvalidInputError: The prefix is none.
+        """
+        if self.declaration is None and self.pypi is None and self.apt is not None:
+            return SYSTEM_PREFIX
+        return self.link_options.prefix
 
     @property
     def link_options(self) -> LinkOptions:

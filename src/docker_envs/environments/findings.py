@@ -14,6 +14,7 @@ class FindingKind(StrEnum):
         CLOBBER: Several packages bring a path; all but one lose theirs.
         CASE_CONFLICT: Paths that differ only in case or in Unicode form: one path on hosts that ignore these.
         LINK_SCRIPT: A script that an installer would run, and that is never run here.
+        MAINTAINER_SCRIPT: A command of a Debian package's script that has no effect here.
         OUTSIDE_LINK: * A symbolic link that leads out of the prefix.
         SETUID_DROPPED: * A file lost its set-user-id or set-group-id bit.
         CAPABILITY: * A file has capabilities, which it keeps.
@@ -23,6 +24,7 @@ class FindingKind(StrEnum):
     CLOBBER = "clobber"
     CASE_CONFLICT = "case-conflict"
     LINK_SCRIPT = "link-script"
+    MAINTAINER_SCRIPT = "maintainer-script"
     OUTSIDE_LINK = "outside-link"
     SETUID_DROPPED = "setuid-dropped"
     CAPABILITY = "capability"

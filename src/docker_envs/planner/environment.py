@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment
+from docker_envs.environments.debian.plan_environment import DebianEnvironment
 from docker_envs.environments.filters import Filter, Saving
 from docker_envs.environments.pypi.plan_environment import PypiEnvironment
 
@@ -22,20 +23,22 @@ class PlannedEnvironment:
     Attributes:
         conda: Those of conda channels.
         pypi: Those of package indexes of Python.
+        debian: Those of Debian archives.
     """
 
     conda: CondaEnvironment = field(default_factory=CondaEnvironment)
     pypi: PypiEnvironment = field(default_factory=PypiEnvironment)
+    debian: DebianEnvironment = field(default_factory=DebianEnvironment)
 
     @property
     def packages(self) -> tuple[PlannedPackage, ...]:
         """All packages."""
-        return (*self.conda.packages, *self.pypi.packages)
+        return (*self.debian.packages, *self.conda.packages, *self.pypi.packages)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What is known without making layers."""
-        return (*self.conda.findings, *self.pypi.findings)
+        return (*self.debian.findings, *self.conda.findings, *self.pypi.findings)
 
     @property
     def clobbers(self) -> tuple[Clobber, ...]:
@@ -45,7 +48,7 @@ class PlannedEnvironment:
     @property
     def savings(self) -> tuple[Saving, ...]:
         """What each filter that was asked for leaves out."""
-        found = (*self.conda.savings, *self.pypi.savings)
+        found = (*self.debian.savings, *self.conda.savings, *self.pypi.savings)
         return tuple(
             Saving(each, sum(saving.files for saving in same), sum(saving.size for saving in same))
             for each in Filter

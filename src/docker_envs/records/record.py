@@ -171,6 +171,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         variables: Variables that a declaration or option sets.
         requires: What the packages need of the base: `glibc` with its lowest version.
         container: What was asked for over the base's config.
+        system_files: Contents of files by path that go with the Debian packages and are not made of them.
     """
 
     version: int
@@ -184,6 +185,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     variables: dict[str, str] = {}
     requires: dict[str, str] = {}
     container: RecordedContainer = RecordedContainer()
+    system_files: dict[str, bytes] = {}
 
     def to_bytes(self) -> bytes:
         """The record as it is in the image; the same record always gives the same bytes."""

@@ -10,10 +10,10 @@ import pytest
 
 from docker_envs.archive.entry import Entry, Kind, file_entry
 from docker_envs.archive.reader import iter_entries
-from docker_envs.builder.base_contents import SystemContents
 from docker_envs.builder.cache import CacheDirectory
 from docker_envs.builder.pythons import WheelPlace, find_place, official_python, recorded_place
 from docker_envs.builder.request import BuildRequest, PythonLayout
+from docker_envs.builder.system_contents import SystemContents
 from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment
 from docker_envs.environments.pypi.declarations.declaration import PypiDeclaration, PypiRequirement
 from docker_envs.errors import BuildError, FormatError, InvalidInputError

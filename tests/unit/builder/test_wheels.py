@@ -275,7 +275,11 @@ def test_bytecode_of_wheels(project: Path, index: PackageIndexSimulator, tmp_pat
     plain = build(project, "-f", path)
     compiled = build(project, "-f", path, "--compile", "always", "--verify")
     digests = [{layer["packages"][0]: layer["digest"] for layer in each.package_layers} for each in (plain, compiled)]
-    assert {name for name in digests[0] if digests[0][name] != digests[1][name]} == {"web-2.0", "helper-1.0", "known-2.0"}
+    assert {name for name in digests[0] if digests[0][name] != digests[1][name]} == {
+        "web-2.0",
+        "helper-1.0",
+        "known-2.0",
+    }
     image = read_image_file(project / "image.tar")
     module = f"opt/conda/lib/python{version}/site-packages/web/__pycache__/__init__.{sys.implementation.cache_tag}.pyc"
     files_of_image = flattened(image)

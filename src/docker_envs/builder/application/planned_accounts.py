@@ -43,8 +43,21 @@ class PlannedAccounts:
         return (self.files or AccountFiles()).owner(text)
 
 
+@dataclass(frozen=True, slots=True)
+class BaseAccounts:
+    """Where accounts are from that there are already.
+
+    Attributes:
+        image: The base image.
+        over: Entries of a layer above it that has accounts of its own, with contents.
+    """
+
+    image: Image
+    over: Sequence[Entry] = ()
+
+
 def plan_accounts(
-    base: Image,
+    base: BaseAccounts,
     users: Sequence[User],
     groups: Sequence[Group],
     *,
@@ -55,7 +68,7 @@ def plan_accounts(
     """Merge what is declared with what the base has.
 
     Args:
-        base: The base image.
+        base: What there is already.
         users: To be there.
         groups: To be there.
         owners: All `USER[:GROUP]` that will be asked for.
@@ -97,11 +110,14 @@ def _home(user: User, files: AccountFiles, mtime: int) -> Entry:
     return Entry(path, Kind.DIRECTORY, DIRECTORY_MODE, mtime, uid=uid, gid=gid)
 
 
-def _read(base: Image, reporter: Reporter) -> tuple[AccountFiles, dict[str, Entry]]:
-    """The base's files, and their entries; with root alone where it has none."""
-    files, found = AccountFiles(), {}
-    with FileTree(base, wanted=_PATHS.values(), reporter=reporter) as tree:
-        for name, path in _PATHS.items():
+def _read(base: BaseAccounts, reporter: Reporter) -> tuple[AccountFiles, dict[str, Entry]]:
+    """The files there are, and their entries; with root alone where there are none."""
+    over = {entry.path: entry for entry in base.over}
+    found = {name: over[path] for name, path in _PATHS.items() if path in over}
+    files = AccountFiles(**{name: os.fsdecode(entry.read()) for name, entry in found.items()})
+    missing = {name: path for name, path in _PATHS.items() if name not in found}
+    with FileTree(base.image, wanted=missing.values(), reporter=reporter) as tree:
+        for name, path in missing.items():
             try:
                 place = tree.resolve(path)
                 entry = tree.entry(place)

@@ -13,7 +13,7 @@ from docker_envs.archive.entry import Entry, Kind, file_entry
 from docker_envs.archive.layer_writer import write_layer
 from docker_envs.builder.application.account_files import AccountFiles
 from docker_envs.builder.application.accounts import Group, User
-from docker_envs.builder.application.planned_accounts import PlannedAccounts, plan_accounts
+from docker_envs.builder.application.planned_accounts import BaseAccounts, PlannedAccounts, plan_accounts
 from docker_envs.errors import InvalidInputError, TransportError
 from docker_envs.oci import media_types
 from docker_envs.oci.descriptor import Descriptor
@@ -32,7 +32,7 @@ BASE = AccountFiles(PASSWD, GROUP, SHADOW)
 
 
 def plan(base: Image, *users: User, groups: tuple[Group, ...] = (), owners: tuple[str, ...] = ()) -> PlannedAccounts:
-    return plan_accounts(base, users, groups, owners=owners, mtime=5, reporter=SILENT)
+    return plan_accounts(BaseAccounts(base), users, groups, owners=owners, mtime=5, reporter=SILENT)
 
 
 def contents(planned: PlannedAccounts) -> dict[str, bytes]:

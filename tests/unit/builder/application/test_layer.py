@@ -21,7 +21,7 @@ from docker_envs.builder.application.contents import (
     ProjectWheel,
 )
 from docker_envs.builder.application.layer import Application, owners_of
-from docker_envs.builder.application.planned_accounts import PlannedAccounts, plan_accounts
+from docker_envs.builder.application.planned_accounts import BaseAccounts, PlannedAccounts, plan_accounts
 from docker_envs.environments.pypi.installation import Installation
 from docker_envs.errors import BuildError, InvalidInputError
 from docker_envs.oci.image import scratch
@@ -90,7 +90,9 @@ def test_directories_of_the_system_stay_roots(tmp_path: Path) -> None:
 
 def test_a_home_stays_its_users_whatever_is_put_there(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
-    accounts = plan_accounts(scratch(AMD64), [User(name="app", uid=9)], [], owners=(), mtime=5, reporter=SILENT)
+    accounts = plan_accounts(
+        BaseAccounts(scratch(AMD64)), [User(name="app", uid=9)], [], owners=(), mtime=5, reporter=SILENT
+    )
     built = application(accounts=accounts)
     built.arranged("accounts", accounts.entries)
     for path in ("/home/app", "/home/app/sub"):

@@ -9,7 +9,8 @@ from docker_envs.archive.entry import Kind
 from docker_envs.environments.debian.archives.deb_archive import DebArchive
 from docker_envs.environments.debian.archives.entries import DebLayer, iter_deb_entries
 from docker_envs.environments.debian.archives.metadata import DebianMetadata, read_control
-from docker_envs.environments.debian.system.assembly import BaseSystem, DebianSystem, assemble
+from docker_envs.environments.debian.system.assembly import DebianSystem, assemble
+from docker_envs.environments.debian.system.base import BaseSystem
 from tests.packages.deb import write_deb
 
 if TYPE_CHECKING:

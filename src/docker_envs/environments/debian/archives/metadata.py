@@ -92,7 +92,7 @@ def read_control(archive: DebArchive) -> DebianMetadata:
     control = Control(controls.pop("control").decode("utf-8", "surrogateescape"), source=archive.source)
     conffiles = _parse_conffiles(controls.get("conffiles", b""), archive.source)
     listed = _parse_md5sums(controls.get("md5sums", b""), archive.source)
-    scripts = {name: controls[name].decode("utf-8", "surrogateescape") for name in _SCRIPTS if name in controls}
+    scripts = read_scripts(controls)
     named = "".join(scripts.values())
     reading = _Reading(archive.source, control.name, frozenset(conffiles), named, has_md5sums="md5sums" in controls)
     for entry in archive.iter_files():
@@ -107,6 +107,11 @@ def read_control(archive: DebArchive) -> DebianMetadata:
         reading.contents,
         reading.machines,
     )
+
+
+def read_scripts(control_files: Mapping[str, bytes]) -> dict[str, str]:
+    """The maintainer scripts among control files, as text."""
+    return {name: control_files[name].decode("utf-8", "surrogateescape") for name in _SCRIPTS if name in control_files}
 
 
 @dataclass(slots=True)

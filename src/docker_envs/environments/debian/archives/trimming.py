@@ -27,6 +27,11 @@ _RULES = {
 }
 
 
+def trimming_of(path: str, filters: Collection[str]) -> str | None:
+    """The name of the filter that leaves a path out; None when none does."""
+    return next((name for name, rule in _RULES.items() if name in filters and rule.match(path)), None)
+
+
 def trimmed_paths(files: Collection[Entry], filters: Collection[str]) -> frozenset[str]:
     """Which of a package's files are left out; never its directories, nor a file that a hard link which stays leads to.
 
@@ -34,13 +39,8 @@ def trimmed_paths(files: Collection[Entry], filters: Collection[str]) -> frozens
         files: Of the package, with merged paths.
         filters: Names of filters; those that mean nothing here are passed over.
     """
-    rules = [rule for name, rule in _RULES.items() if name in filters]
-    if not rules:
+    if not filters:
         return frozenset()
-    found = {
-        entry.path
-        for entry in files
-        if entry.kind is not Kind.DIRECTORY and any(rule.match(entry.path) for rule in rules)
-    }
+    found = {entry.path for entry in files if entry.kind is not Kind.DIRECTORY and trimming_of(entry.path, filters)}
     needed = {entry.link for entry in files if entry.kind is Kind.HARDLINK and entry.path not in found}
     return frozenset(found - needed)

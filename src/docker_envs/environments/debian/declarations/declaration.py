@@ -17,12 +17,20 @@ if TYPE_CHECKING:
 
 
 class Seed(StrEnum):
-    """What a system that is made from nothing has beyond what was asked for; names are mmdebstrap's variants.
+    """What a system that is made from nothing has beyond what was asked for; most names are mmdebstrap's variants.
 
     Packages do not say that they depend on essential ones, so without these scripts may lack their shell.
+
+    Attributes:
+        NONE: Nothing.
+        BASE: `base-files`, so that there are `/tmp`, `/root`, `/etc/os-release` and the like; the default.
+        ESSENTIAL: All essential packages, a shell and dpkg among them.
+        APT: These and apt.
+        REQUIRED: These and all packages of priority `required`.
     """
 
     NONE = "none"
+    BASE = "base"
     ESSENTIAL = "essential"
     APT = "apt"
     REQUIRED = "required"
@@ -36,7 +44,7 @@ class AptDeclaration:
         requests: The packages.
         sources: Archives; empty for Debian's own.
         snapshot: The time as of which the archives are read, with a time zone; None for now.
-        seed: What is there without being asked for, where the base has no packages.
+        seed: What is there without being asked for, where the base has no packages; None for the default.
         recommends: Whether packages that others recommend are installed as well.
         packages: What a lock chose; None where it is still to be solved for. Then nothing else but `source` counts.
         source: Where it was read, for messages.
@@ -46,7 +54,7 @@ class AptDeclaration:
     requests: tuple[PackageRequest, ...] = ()
     sources: tuple[AptSource, ...] = ()
     snapshot: datetime | None = None
-    seed: Seed = Seed.NONE
+    seed: Seed | None = None
     recommends: bool = False
     packages: tuple[DebianPackage, ...] | None = None
     source: str = "command line"
@@ -55,7 +63,7 @@ class AptDeclaration:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is wanted."""
-        return not self.requests and self.seed is Seed.NONE and not self.packages
+        return not self.requests and self.seed in (None, Seed.NONE) and not self.packages
 
     def archives(self) -> tuple[AptSource, ...]:
         """The archives to read, those of the snapshot where there is one.
@@ -76,7 +84,7 @@ def merge_apt_declarations(declarations: Sequence[AptDeclaration]) -> AptDeclara
             requests=tuple(dict.fromkeys((*merged.requests, *other.requests))),
             sources=tuple(dict.fromkeys((*merged.sources, *other.sources))),
             snapshot=other.snapshot or merged.snapshot,
-            seed=merged.seed if other.seed is Seed.NONE else other.seed,
+            seed=merged.seed if other.seed is None else other.seed,
             recommends=merged.recommends or other.recommends,
             source=f"{merged.source}, {other.source}",
             notes=(*merged.notes, *other.notes),

@@ -192,6 +192,8 @@ def _seeded(seed: Seed, index: PackageIndex) -> tuple[str, ...]:
     """Names of packages that are there without being asked for."""
     if seed is Seed.NONE:
         return ()
+    if seed is Seed.BASE:
+        return ("base-files",)
     names = {*index.essential, *(index.required if seed is Seed.REQUIRED else ())}
     return tuple(sorted(names | ({"apt"} if seed is not Seed.ESSENTIAL else set())))
 

@@ -6,7 +6,7 @@ files go, and which files there are decides what scripts do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import DIRECTORY_MODE, DIRECTORY_MTIME, Entry, Kind
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from docker_envs.environments.debian.archives.metadata import DebianMetadata
+    from docker_envs.environments.debian.system.base import BaseSystem
 
 #: Directories of libraries by Debian's name of the architecture.
 #: Spec: Debian Policy 4.7, section 9.1.1; dpkg, `data/cputable` and `data/tupletable`.
@@ -46,19 +47,6 @@ _MAX_ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class BaseSystem:
-    """What packages are put on top of.
-
-    Attributes:
-        entries: All its files, directories and links as a container sees them, without contents.
-        contents: Of the files in `/var/lib/dpkg` and below `/etc`, by path.
-    """
-
-    entries: Sequence[Entry] = ()
-    contents: Mapping[str, bytes] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class DebianSystem:
     """Packages put together.
 
@@ -67,17 +55,14 @@ class DebianSystem:
         entries: Of the one layer above those of the packages, sorted.
         findings: What scripts would have done, and was left out.
         has_dpkg: Whether there is a database in that layer; else each package's layer has its own record.
+        removed: Paths of the base that packages had before they came in another version, sorted.
     """
 
     placements: Mapping[str, Placement]
     entries: Sequence[Entry]
     findings: Sequence[Finding]
     has_dpkg: bool
-
-
-def system_entries(packages: Sequence[DebianMetadata], base: BaseSystem, *, architecture: str) -> Sequence[Entry]:
-    """The entries of the layer above those of packages; see `assemble`."""
-    return assemble(packages, base, architecture=architecture).entries
+    removed: Sequence[str] = ()
 
 
 def assemble(
@@ -91,7 +76,7 @@ def assemble(
     """Plan a system.
 
     Args:
-        packages: Those that are new, in any order.
+        packages: Those that are new, or of another version than in the base, in any order.
         base: What is below them; empty for an image from nothing.
         architecture: Debian's name of it.
         filters: What is left out of packages, see `trimmed_paths`.
@@ -104,7 +89,7 @@ def assemble(
     Cost: no archive is read; memory grows with the number of files.
     """
     ordered = in_order(packages)
-    diversions: dict[str, Diversion] = {}
+    diversions = base.diversions
     for _ in range(_MAX_ROUNDS):
         assembly = _Assembly(ordered, base, architecture, frozenset(filters), mtime, diversions)
         assembly.configure()
@@ -127,24 +112,31 @@ class _Assembly:
         diversions: Mapping[str, Diversion],
     ) -> None:
         self._packages = packages
+        self._base = base
+        self._before = base.versions
         self._links = directory_links(packages, base.entries)
+        kept = base.changed_conffiles(packages)
         first = {each.control.file_stem: self._placement(each, diversions) for each in packages}
         self._conflicts = find_conflicts(packages, first)
         self.placements = {
             each.control.file_stem: self._placement(
-                each, diversions, left_out=frozenset(self._conflicts.in_image[each.control.file_stem]), filters=filters
+                each,
+                diversions,
+                left_out=kept | frozenset(self._conflicts.in_image[each.control.file_stem]),
+                filters=filters,
             )
             for each in packages
         }
-        contents = {**base.contents, **self._contents()}
+        contents = {**base.contents, **self._contents(kept)}
         self._files = SystemFiles(base.entries, [*self._layout(base), *self._placed()], contents, mtime=mtime)
         for entry in self._layout(base):
             self._files.add(entry)
         self.model = SystemModel(
             self._files,
-            frozenset(each.name for each in packages),
+            frozenset({*self._before, *(each.name for each in packages)}),
             architecture,
             MULTIARCH.get(architecture, architecture),
+            diversions=base.diversions,
             alternatives=read_database(self._files),
         )
         self._findings: list[Finding] = []
@@ -174,7 +166,7 @@ class _Assembly:
         own = {plain.of_file(path) for path in paths}
         placement = Placement(links, {path: target for path, target in diverted.items() if path in own})
         entries = [_moved(entry, path) for entry in package.files if (path := placement.place(entry)) is not None]
-        return Placement(links, placement.diversions, left_out | trimmed_paths(entries, filters))
+        return Placement(links, placement.diversions, (left_out & own) | trimmed_paths(entries, filters))
 
     def _placed(self) -> Iterator[Entry]:
         for package in self._packages:
@@ -186,12 +178,13 @@ class _Assembly:
                     moved.link = placement.of_file(entry.link) if entry.kind is Kind.HARDLINK else entry.link
                     yield moved
 
-    def _contents(self) -> dict[str, bytes]:
-        return {
-            self.placements[package.control.file_stem].of_file(path): content
+    def _contents(self, kept: Collection[str]) -> dict[str, bytes]:
+        placed = (
+            (self.placements[package.control.file_stem].of_file(path), content)
             for package in self._packages
             for path, content in package.contents.items()
-        }
+        )
+        return {path: content for path, content in placed if path not in kept}
 
     def _layout(self, base: BaseSystem) -> list[Entry]:
         """The links of the merge that neither the base nor a package has: `/bin` is `/usr/bin`."""
@@ -211,14 +204,19 @@ class _Assembly:
         return [path for path in places if path.startswith("usr/")]
 
     def configure(self) -> None:
-        """Evaluate the scripts as a first installation runs them."""
+        """Evaluate the scripts as an installation runs them, or an upgrade of what the base has."""
         commands = Commands(self.model)
-        for script, action in (("preinst", "install"), ("postinst", "configure")):
+        for script in ("preinst", "postinst"):
             for package in self._packages:
                 if script in package.scripts:
-                    self._evaluate(package, script, action, commands)
+                    self._evaluate(package, script, commands)
 
-    def _evaluate(self, package: DebianMetadata, script: str, action: str, commands: Commands) -> None:
+    def _evaluate(self, package: DebianMetadata, script: str, commands: Commands) -> None:
+        before = self._before.get(package.name, "")
+        if script == "postinst":
+            arguments = ["configure", before]
+        else:
+            arguments = ["upgrade", before, package.control.version] if before else ["install"]
         variables = {
             "DEBIAN_FRONTEND": "noninteractive",
             "DPKG_ADMINDIR": "/var/lib/dpkg",
@@ -229,7 +227,7 @@ class _Assembly:
         }
         templates = package.control_files.get("templates", b"").decode("utf-8", "replace")
         interpreter = Interpreter(commands, package.name, script, variables, answers=parse_defaults(templates))
-        interpreter.run(package.scripts[script], [action, ""] if script == "postinst" else [action])
+        interpreter.run(package.scripts[script], arguments)
         self._findings += interpreter.findings
         for path in self._files.removed:
             self._removers.setdefault(path, (package.name, script))
@@ -268,7 +266,10 @@ class _Assembly:
                 files.append(f"{dpkg_database.ROOT}/statoverride", lines.encode())
         for path in sorted(files.removed):
             self._findings.append(Finding(*self._removers[path], 0, f"rm /{path}", Reason.FILE))
-        return DebianSystem(self._final_placements(), self._entries(), self._findings, has_dpkg)
+        placements = self._final_placements()
+        present = {*files.added, *(entry.path for entry in self._placed())}
+        removed = self._base.outdated(self._packages, present, self._links)
+        return DebianSystem(placements, self._entries(), self._findings, has_dpkg, removed)
 
     def _final_placements(self) -> dict[str, Placement]:
         """With what scripts made of the attributes of packages' files."""

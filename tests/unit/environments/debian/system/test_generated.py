@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker_envs.archive.entry import Entry, Kind, directory_entry, file_entry
-from docker_envs.environments.debian.system.assembly import BaseSystem
+from docker_envs.environments.debian.system.base import BaseSystem
 from docker_envs.environments.debian.system.dpkg_database import merged_status
 from docker_envs.environments.debian.system.files import SystemFiles
 from docker_envs.environments.debian.system.library_cache import library_cache
