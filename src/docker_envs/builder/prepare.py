@@ -153,7 +153,7 @@ def _find_environment(
     _check_scripts(request, conda, debian)
     system = SystemContents.of_packages(debian)
     place = find_place(request, conda, base, cache=cache, reporter=reporter, system=system)
-    wheels = resolve_wheels(request, place, archives=archives, repodata=cache.repodata, reporter=reporter)
+    wheels = resolve_wheels(request, place, archives=archives, cache=cache, reporter=reporter)
     pypi = _plan_wheels(request, wheels, (*debian.packages, *conda.packages), place)
     return _Found(PlannedEnvironment(conda, pypi, debian), archives, place, wheels.projects)
 

@@ -138,6 +138,7 @@ class BuildRequest:
         preferred: Packages that the solver chooses wherever they fit.
         pypi: What the environment holds besides, from package indexes of Python.
         python_layout: Where distributions go when no Python of conda is there.
+        build_sdists: Normalised names of distributions whose source may be built, or `all`.
         apt: Debian packages of the system around it.
         platform: What the image runs on.
         cache: Directory for packages, repodata and layers.
@@ -195,6 +196,7 @@ class BuildRequest:
     record: bool = True
     pypi: PypiDeclaration | None = None
     python_layout: PythonLayout = PythonLayout.AUTO
+    build_sdists: frozenset[str] = frozenset()
     apt: AptDeclaration | None = None
     caches: CacheUse = field(default_factory=CacheUse)
 

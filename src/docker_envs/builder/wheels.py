@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from docker_envs.builder.application.contents import FilesLayer, ProjectWheel
 from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.builder.resolve import DOWNLOADS
+from docker_envs.builder.sdists import build_wheels
 from docker_envs.environments.pypi.planned import ReadWheel, read_wheel
+from docker_envs.environments.pypi.resolving.pip_configuration import indexes_of_pip
 from docker_envs.environments.pypi.resolving.resolve import resolve_pypi
 from docker_envs.environments.pypi.resolving.uv import UvSettings
 from docker_envs.errors import SolveError
@@ -17,8 +19,8 @@ from docker_envs.report import Reporter, counted
 if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from docker_envs.builder.cache import CacheDirectory
     from docker_envs.builder.fetching import Archives, FetchedPackage
     from docker_envs.builder.pythons import WheelPlace
     from docker_envs.builder.request import BuildRequest
@@ -43,7 +45,7 @@ def resolve_wheels(
     place: WheelPlace | None,
     *,
     archives: Archives,
-    repodata: Path,
+    cache: CacheDirectory,
     reporter: Reporter,
 ) -> Wheels:
     """Choose, fetch and read the wheels that a build wants.
@@ -52,7 +54,7 @@ def resolve_wheels(
         request: Says what is wanted.
         place: Where they go; None when there are none.
         archives: Gets the wheels.
-        repodata: Directory where indexes are kept.
+        cache: Where indexes and wheels are kept that were built here.
         reporter: Hears what is done.
 
     Raises:
@@ -69,18 +71,29 @@ def resolve_wheels(
         reporter.message(f"note: {note}")
     wanted = len(declaration.requirements) + len(declaration.projects)
     task = reporter.start("resolve", counted(wanted, "requirement") if wanted else declaration.source)
-    settings = UvSettings(offline=request.access.offline, cache=repodata / "uv")
+    settings = UvSettings(offline=request.access.offline, cache=cache.repodata / "uv")
     try:
-        found = resolve_pypi(declaration, place.target, installed=place.installed, settings=settings)
+        found = resolve_pypi(
+            declaration, place.target, installed=place.installed, sdists=request.build_sdists, settings=settings
+        )
     except SolveError as error:
         if place.python is None or not place.installed:
             raise
         hint = f"{error.hint}; " if error.hint else ""
         raise SolveError(str(error), hint=f"{hint}`--python-layout venv` leaves out what the base has") from error
-    task.finish(counted(len(found.packages), "wheel"))
+    task.finish(counted(len(found.packages) + len(found.sources), "wheel"))
     for note in found.notes:
         reporter.message(f"note: {note}")
-    read = read_wheels(found.packages, place, archives=archives, reporter=reporter)
+    built = build_wheels(
+        found.sources,
+        place,
+        indexes=indexes_of_pip(settings.environ).merged(declaration.indexes),
+        settings=settings,
+        archives=archives,
+        cache=cache,
+        reporter=reporter,
+    )
+    read = read_wheels((*found.packages, *built), place, archives=archives, reporter=reporter)
     projects = (FilesLayer(f"project {each.root.name}", (ProjectWheel(each.root),)) for each in found.projects)
     return Wheels(read, tuple(projects))
 

@@ -21,6 +21,7 @@ from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
 from docker_envs.environments.filters import parse_filters
+from docker_envs.environments.pypi.declarations.requirement import parse_distribution
 from docker_envs.errors import InvalidInputError
 from docker_envs.projects.find import OWN_NAMES
 from docker_envs.projects.lock_use import LockUse
@@ -45,6 +46,8 @@ class EnvironmentOptions:
     channel: opt.Channel = None
     environment: opt.Environment = None
     category: opt.Category = None
+    extra: opt.Extra = None
+    dependency_group: opt.DependencyGroup = None
     prefix_from: opt.PrefixFrom = None
     name: opt.EnvironmentName = None
     add_unowned: opt.AddUnowned = False
@@ -57,6 +60,7 @@ class EnvironmentOptions:
     frozen: opt.Frozen = False
     prefix: opt.Prefix = None
     python_layout: opt.Layout = None
+    build_sdists: opt.BuildSdists = None
     filters: opt.Filters = None
     compile_policy: opt.Compile = None
     keep_setuid: opt.KeepSetuid = False
@@ -153,6 +157,8 @@ class EnvironmentOptions:
             "`--channel`": self.channel,
             "`--environment`": self.environment,
             "`--category`": self.category,
+            "`--extra`": self.extra,
+            "`--dependency-group`": self.dependency_group,
             "`--prefix-from`": self.prefix_from,
             "`--name`": self.name,
             "`--add-unowned`": self.add_unowned,
@@ -223,6 +229,7 @@ class EnvironmentOptions:
         return replace(
             request,
             **changes,
+            build_sdists=request.build_sdists | {parse_distribution(name) for name in self.build_sdists or ()},
             grouping=options.parse_grouping(self.layers, self.group, below=request.grouping),
             virtual_packages=(*request.virtual_packages, *overrides),
             epoch=source_date_epoch() if request.epoch is None else request.epoch,
@@ -244,6 +251,8 @@ class EnvironmentOptions:
             categories=tuple(self.category or (DEFAULT_CATEGORY,)),
             prefix=options.installed_prefix(self.prefix_from, self.name),
             priority=ChannelPriority.parse(self.channel_priority) if self.channel_priority else None,
+            extras=tuple(self.extra or ()),
+            groups=tuple(self.dependency_group or ()),
         )
 
 

@@ -47,11 +47,15 @@ class EnvironmentFile:
         path: The file.
         environment: The one that is taken from a `pixi.lock` or manifest with several.
         categories: Those whose packages are taken from a `conda-lock.yml`.
+        extras: Those that are wanted of a project's or lock's distributions.
+        groups: Dependency groups that are wanted of these.
     """
 
     path: Path
     environment: str = DEFAULT_ENVIRONMENT
     categories: tuple[str, ...] = (DEFAULT_CATEGORY,)
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class ImageDeclaration:
         environments: What is in the environment, merged; none means that there is none.
         prefix: Absolute path of the environment in the image; None is where it is by default.
         python_layout: Where distributions go when no Python of conda is there.
+        build_sdists: Normalised names of distributions whose source may be built, or `all`.
         files: Layers on top of the packages, lowest first.
         config: What a container runs.
         users: Users that there shall be.
@@ -109,6 +114,7 @@ class ImageDeclaration:
     environments: tuple[EnvironmentFile | InlineEnvironment, ...] = ()
     prefix: str | None = None
     python_layout: PythonLayout = PythonLayout.AUTO
+    build_sdists: frozenset[str] = frozenset()
     files: tuple[FilesLayer, ...] = ()
     config: ContainerSettings = field(default_factory=ContainerSettings)
     users: tuple[User, ...] = ()

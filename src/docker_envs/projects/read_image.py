@@ -14,6 +14,7 @@ from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
 from docker_envs.environments.conda.subdirs import subdir_of
 from docker_envs.environments.filters import Filter
+from docker_envs.environments.pypi.declarations.requirement import parse_distribution
 from docker_envs.errors import InvalidReferenceError
 from docker_envs.images.location import parse_location
 from docker_envs.oci.descriptor import Platform
@@ -42,6 +43,7 @@ IMAGE_KEYS = (
     "environment",
     "prefix",
     "python_layout",
+    "build_sdists",
     "files",
     "config",
     "users",
@@ -93,6 +95,7 @@ def read_image(title: str, node: Node, folder: Path) -> ImageDeclaration:
         python_layout=read(
             "python_layout", lambda value: checking.choice(value, PythonLayout, "a layout"), PythonLayout.AUTO
         ),
+        build_sdists=read("build_sdists", _distributions, frozenset[str]()),
         files=read_files(fields.get("files"), folder),
         config=read_config(fields.get("config")),
         users=read_users(fields.get("users"), groups),
@@ -167,6 +170,11 @@ def _platform(text: str) -> Platform:
 def _prefix(node: Node) -> str | None:
     some = Platform("linux", "amd64")
     return checking.checked(node, lambda text: Target(some, text).prefix, checking.filled(node, "an absolute path"))
+
+
+def _distributions(node: Node) -> frozenset[str]:
+    items = checking.texts(node, "a list of distributions", "the name of a distribution, or `all`")
+    return frozenset(checking.checked(item, parse_distribution) for item in items)
 
 
 def _filters(node: Node) -> frozenset[Filter]:

@@ -115,7 +115,8 @@ def source_hint(name: str) -> str:
     """What to do about a distribution without a wheel that fits."""
     return (
         f"only a machine like the target can build `{name}`: choose a version that has a "
-        f"wheel, take it from conda, or build its wheel there and name the file"
+        f"wheel, take it from conda, build its wheel there and name the file, or let it be built here with "
+        f"`--build-sdists {name}`"
     )
 
 
