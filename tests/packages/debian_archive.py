@@ -10,13 +10,17 @@ import tarfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pysequoia import SignatureMode, Tsk, sign
+
+from tests.packages.deb import deb_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from tests.packages.build import Node
 
 #: When releases are made, unless a test says otherwise, and when they are read.
 MADE = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -25,12 +29,17 @@ AT = datetime(2024, 5, 8, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Deb:
-    """A package; further fields of its control file by their names with underscores: `pre_depends="x"`."""
+    """A package; further fields of its control file by their names with underscores: `pre_depends="x"`.
+
+    With files, or further control files, it holds these instead of a file of its own.
+    """
 
     name: str
     version: str = "1.0"
     architecture: str = "amd64"
     fields: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Node] | None = None
+    controls: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def file_name(self) -> str:
@@ -54,6 +63,10 @@ class Deb:
 
         Spec: deb(5).
         """
+        if self.files is not None or self.controls:
+            named: dict[str, Any] = {"Version": self.version, "Architecture": self.architecture}
+            fields: dict[str, Any] = {name.replace("-", "_"): value for name, value in self.fields.items()}
+            return deb_bytes(self.name, self.files, controls=self.controls, **named, **fields)
         members = {
             "debian-binary": b"2.0\n",
             "control.tar.gz": gzip.compress(_tar({"./control": self.control.encode()}), mtime=0),

@@ -18,22 +18,23 @@ from typing import TYPE_CHECKING
 from docker_envs.environments.debian.declarations.source import AptSource, debian_sources
 from docker_envs.environments.debian.declarations.sources_files import host_sources
 from docker_envs.environments.debian.indexing.keyring import open_keyring
-from docker_envs.environments.debian.indexing.reading import MAX_RELEASE, ArchiveReader
+from docker_envs.environments.debian.indexing.reading import ArchiveReader, release_url
 from docker_envs.environments.debian.indexing.release import parse_release
 from docker_envs.environments.debian.indexing.signatures import verify_clearsigned
 from docker_envs.errors import DockerEnvsError, FormatError, InvalidInputError, NotFoundError, redact
 from docker_envs.transports.blobs import atomic_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from docker_envs.environments.debian.declarations.declaration import AptDeclaration
     from docker_envs.environments.debian.indexing.index import PackageIndex
+    from docker_envs.environments.debian.indexing.reading import SignedRelease
     from docker_envs.environments.debian.system.base import BaseSystem
     from docker_envs.report import Reporter
     from docker_envs.streams import ByteSource
 
-_RELEASE = "/InRelease"
+_RELEASE = "InRelease"
 _DEBIAN = "debian"
 _CONFIGURED = ("etc/apt/sources.list", "etc/apt/sources.list.d/")
 _KEYS = ("etc/apt/trusted.gpg.d/", "etc/apt/keyrings/", "usr/share/keyrings/")
@@ -74,7 +75,7 @@ def read_archives(
         reader = ArchiveReader(releases.open, cache=cache / "indexes", at=at, seen=releases.dates(sources, at))
         task = reporter.start("index", ", ".join(redact(source.uri) for source in sources))
         index, signed = reader.read(declaration, architecture)
-        releases.keep()
+        releases.keep(signed)
         task.finish(", ".join(dict.fromkeys(each.release.display_name for each in signed)))
         return index
 
@@ -143,7 +144,6 @@ class _Releases:
     def __init__(self, folder: Path, open_url: Callable[[str], ByteSource] | None) -> None:
         self._folder = folder
         self._open_url = open_url
-        self._read: dict[str, bytes] = {}
 
     def open(self, url: str) -> ByteSource:
         """Open what an archive has.
@@ -153,39 +153,31 @@ class _Releases:
             TransportError: It cannot be reached.
         """
         if self._open_url is None:
-            kept = self._kept(url) if url.endswith(_RELEASE) else None
+            kept = self._kept(url)
             if kept is None:
                 raise NotFoundError(
                     f"`{redact(url)}` is not in the cache, and `--offline` forbids the network",
                     hint="build once without `--offline`, or lock the packages",
                 )
             return io.BytesIO(kept)
-        stream = self._open_url(url)
-        if not url.endswith(_RELEASE):
-            return stream
-        with stream:
-            content = bytearray()
-            while len(content) <= MAX_RELEASE and (chunk := stream.read(1 << 18)):
-                content += chunk
-        self._read[url] = bytes(content)
-        return io.BytesIO(content)
+        return self._open_url(url)
 
-    def keep(self) -> None:
-        """Keep what was read; to be called when all of it was verified.
+    def keep(self, signed: Iterable[SignedRelease]) -> None:
+        """Keep what was read, when all of it was verified.
 
         Raises:
             StorageError: It cannot be written.
         """
-        for url, content in self._read.items():
-            with atomic_file(self._path(url), durable=False) as file:
-                file.write(content)
+        for each in signed:
+            with atomic_file(self._path(f"{each.url}{_RELEASE}"), durable=False) as file:
+                file.write(each.clearsigned)
 
     def dates(self, sources: Sequence[AptSource], at: datetime) -> dict[str, datetime]:
         """Dates of the releases that are kept, as `ArchiveReader` wants them."""
         found = {}
         for source in sources:
             for suite in source.suites:
-                url = f"{source.root}dists/{suite}{_RELEASE}"
+                url = f"{release_url(source, suite)}{_RELEASE}"
                 kept = self._kept(url)
                 if kept is None:
                     continue

@@ -16,6 +16,7 @@ from docker_envs.environments.debian.archives.kept_metadata import KeptEntry
 from docker_envs.environments.debian.system.base import NEEDED, BaseSystem
 from docker_envs.errors import FormatError
 from docker_envs.oci import media_types
+from docker_envs.paths import parent_paths
 
 if TYPE_CHECKING:
     from docker_envs.builder.cache import CacheDirectory
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 #: Raised whenever something else is kept of a base.
 _FORMAT = 2
+_TITLE = "files of a base"
 #: The largest file whose content is kept, and all together, in bytes.
 _MAX_CONTENT, _MAX_CONTENTS = 32 << 20, 256 << 20
 #: The most files that a base may have.
@@ -63,9 +65,9 @@ def read_base_system(base: Image, cache: CacheDirectory, reporter: Reporter) -> 
     """
     if not base.layers:
         return BaseSystem()
-    documents = KeptDocuments(cache, f"base-{_FORMAT}")
+    documents = KeptDocuments(cache, f"base{_FORMAT}")
     name = Digest.of(" ".join(layer.diff_id for layer in base.layers).encode()).hex
-    if (content := documents.get(name)) is not None:
+    if (content := documents.get(name, _TITLE)) is not None:
         try:
             kept = _DECODER.decode(content)
             return BaseSystem(tuple(each.entry() for each in kept.entries), kept.contents)
@@ -80,7 +82,7 @@ def read_base_system(base: Image, cache: CacheDirectory, reporter: Reporter) -> 
         content = msgspec.msgpack.encode(_Kept([KeptEntry.of(entry) for entry in found.entries], tree.contents))
     except (UnicodeEncodeError, OverflowError):
         return found  # names that are no UTF-8: read each time
-    documents.add(name, content)
+    documents.add(name, _TITLE, content)
     return found
 
 
@@ -131,12 +133,11 @@ class _Tree:
     def apply(self, layer: _LayerFiles) -> None:
         """Put a layer on top."""
         gone = layer.removed | {path for path, entry in layer.entries.items() if entry.kind is not Kind.DIRECTORY}
-        gone &= self.entries.keys()
-        if gone or layer.opaque:
-            opaque = tuple(f"{path}/" if path else "" for path in layer.opaque)
-            folders = {path for path in gone if self.entries[path].kind is Kind.DIRECTORY}
-            below = (*opaque, *(f"{path}/" for path in folders))
-            gone |= {path for path in self.entries if path.startswith(below)}
+        gone = {
+            path
+            for path in self.entries
+            if path in gone or any(parent in gone or parent in layer.opaque for parent in ("", *parent_paths(path)))
+        }
         for path in gone:
             self.entries.pop(path, None)
             self.contents.pop(path, None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from docker_envs.builder.kept_documents import is_whole
+from docker_envs.builder.kept_documents import checked_payload
 from docker_envs.builder.layer_store import FACTS_DECODER
 from docker_envs.builder.parallel import checked, cores, map_parallel
 from docker_envs.errors import redact
@@ -218,7 +218,7 @@ def _is_damaged(kept: Kept, cancelled: threading.Event) -> bool:
             sizes = {FACTS_DECODER.decode(facts.read_bytes()).size for facts in kept.files[:-1]}
             return sizes - {path.stat().st_size} != set() or _checksum(path, path.parent.name, cancelled) != path.name
         if kept.part is Part.METADATA:
-            return not is_whole(path.read_bytes())
+            return checked_payload(path.read_bytes()) is None
         if kept.part is Part.BASES:
             return _checksum(path, path.parent.name, cancelled) != path.name
         match = _CHECKSUM.fullmatch(path.parent.name)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _APK_PACKAGE = re.compile(r"^P:(\S+)\nV:(\S+)", re.MULTILINE)
 _PY_VERSION = re.compile(r'^#define\s+PY_VERSION\s+"([^"]+)"', re.MULTILINE)
+#: What is kept of a base, for people.
+_TITLE = "C library of a base"
 _NUMBERS = re.compile(r"(?:\d+:)?(\d+\.\d+)")
 
 
@@ -100,8 +102,8 @@ _DECODER = msgspec.msgpack.Decoder(_Kept)
 
 def _library(image: Image, cache: CacheDirectory) -> CLibrary | None:
     documents = KeptDocuments(cache, "library-1")
-    if (content := documents.get(image.digest.hex)) is not None:
+    if (content := documents.get(image.digest.hex, _TITLE)) is not None:
         return _DECODER.decode(content).library
     library = library_of_layers(image.layers)
-    documents.add(image.digest.hex, msgspec.msgpack.encode(_Kept(library)))
+    documents.add(image.digest.hex, _TITLE, msgspec.msgpack.encode(_Kept(library)))
     return library

@@ -50,12 +50,19 @@ class SignedRelease:
         suite: As the declaration names it.
         release: What it says.
         fingerprints: Of the keys that signed it.
+        clearsigned: As it was fetched, signature included.
     """
 
     url: str
     suite: str
     release: Release
     fingerprints: tuple[str, ...]
+    clearsigned: bytes
+
+
+def release_url(source: AptSource, suite: str) -> str:
+    """Address of the directory that has the release of a suite, with a slash at its end."""
+    return source.root + (suite.removeprefix("./").lstrip("/") if suite.endswith("/") else f"dists/{suite}/")
 
 
 class ArchiveReader:
@@ -116,7 +123,7 @@ class ArchiveReader:
             FormatError: It is malformed.
             TransportError: It cannot be fetched.
         """
-        url = source.root + (suite.removeprefix("./").lstrip("/") if suite.endswith("/") else f"dists/{suite}/")
+        url = release_url(source, suite)
         place = redact(f"{url}InRelease")
         try:
             with self._open(f"{url}InRelease") as stream:
@@ -136,7 +143,7 @@ class ArchiveReader:
             check_valid_until=source.check_valid_until,
             not_before=self._seen.get(f"{source.uri} {suite}"),
         )
-        return SignedRelease(url, suite, release, signed.fingerprints)
+        return SignedRelease(url, suite, release, signed.fingerprints, content)
 
     def _read_tables(self, source: AptSource, signed: SignedRelease, architecture: str) -> Iterator[ReleasedTable]:
         release, place = signed.release, redact(f"{signed.url}InRelease")
