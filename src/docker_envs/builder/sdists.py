@@ -141,7 +141,7 @@ class _Builder:
             arguments = ["build", "--wheel", "--out-dir", str(out / "wheels")]
             arguments += ["--python", self._executable, str(host_path.absolute())]
             try:
-                run_uv(arguments, directory=out, settings=self._settings)
+                run_uv(arguments, directory=out, settings=self._settings, quiet=False)
             except DockerEnvsError as error:
                 raise BuildError(f"`{source.display_name}` cannot be built from its source: {error}") from error
             (wheel,) = (out / "wheels").glob("*.whl")
