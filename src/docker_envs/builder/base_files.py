@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,12 +25,18 @@ if TYPE_CHECKING:
     from docker_envs.report import Reporter
 
 #: Raised whenever something else is kept of a base.
-_FORMAT = 1
+_FORMAT = 2
 _TITLE = "files of a base"
 #: The largest file whose content is kept, and all together, in bytes.
 _MAX_CONTENT, _MAX_CONTENTS = 32 << 20, 256 << 20
 #: The most files that a base may have.
 _MAX_FILES = 5_000_000
+
+
+#: Where Alpine lists its packages.
+APK_DATABASES = frozenset({"lib/apk/db/installed", "usr/lib/apk/db/installed"})
+# What tells which Python there is.
+_OF_PYTHON = re.compile(r"usr/(?:local/)?include/python3\.\d+t?/patchlevel\.h\Z|(?:usr/)?lib/apk/db/installed\Z")
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -97,7 +104,7 @@ class _LayerFiles:
             self.removed.add(f"{directory}/{name.removeprefix(PREFIX)}".lstrip("/"))
             return
         self.contents.pop(entry.path, None)
-        if entry.kind is Kind.FILE and NEEDED.match(entry.path):
+        if entry.kind is Kind.FILE and (NEEDED.match(entry.path) or _OF_PYTHON.match(entry.path)):
             if entry.size > _MAX_CONTENT:
                 raise FormatError(source, f"`/{entry.path}` has {entry.size:,} bytes, more than {_MAX_CONTENT:,}")
             self.contents[entry.path] = entry.read()
