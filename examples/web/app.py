@@ -13,7 +13,8 @@ app = Flask(__name__)
 
 @app.get("/")
 def hello() -> object:
-    return jsonify(hello="from an image that nobody built in a container", flask=version("flask"), python=platform.python_version())
+    """Answer who asks for `/`."""
+    return jsonify(hello="world", python=platform.python_version(), flask=version("flask"))
 
 
 if __name__ == "__main__":
