@@ -84,7 +84,7 @@ def shown(node: Word | Block | Command | Part | Assignment | Redirection | None)
         case Case():
             return ["case", shown(node.word), *(([*map(shown, each)], shown(body)) for each, body in node.items)]
         case Condition():
-            return ["[[", node.operator, *map(shown, (*node.conditions, *node.words))]
+            return ["[[", node.operator, *map(shown, node.conditions), *map(shown, node.words)]
         case Group():
             return ["()" if node.subshell else "{}", *map(shown, node.body)]
         case Function():
