@@ -1,4 +1,4 @@
-"""Files and other parts that declare one environment together: of conda, of PyPI, or of both."""
+"""Files and other parts that declare one environment together: of conda, of PyPI, of Debian, or of several."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from docker_envs.environments.conda.declarations.declaration import Declaration,
 from docker_envs.environments.conda.declarations.explicit import is_explicit
 from docker_envs.environments.conda.declarations.pixi_manifest import is_pixi_pyproject
 from docker_envs.environments.conda.declarations.read import read_declaration
+from docker_envs.environments.debian.declarations.apt_txt import FILE_NAME, read_apt_txt
+from docker_envs.environments.debian.declarations.declaration import AptDeclaration, merge_apt_declarations
 from docker_envs.environments.pypi.declarations.declaration import PypiDeclaration, merge_pypi_declarations
 from docker_envs.environments.pypi.declarations.requirements_txt import read_pip_lines
 from docker_envs.environments.pypi.read import is_pypi_declaration, read_pypi_declaration
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from docker_envs.environments.debian.declarations.declaration import AptDeclaration
     from docker_envs.oci.descriptor import Platform
 
 
@@ -39,12 +40,14 @@ class EnvironmentDeclaration:
 
 def read_environment_file(
     path: Path, *, platform: Platform, environment: str, categories: Collection[str]
-) -> Declaration | PypiDeclaration:
+) -> Declaration | PypiDeclaration | AptDeclaration:
     """Read a file that declares an environment, of whatever kind; see `read_declaration`.
 
     Raises:
         InvalidDeclarationError: It cannot be read or understood.
     """
+    if path.name == FILE_NAME:
+        return read_apt_txt(path)
     if _is_of_pypi(path):
         return read_pypi_declaration(path)
     return read_declaration(path, platform=platform, environment=environment, categories=categories, with_pip=True)
@@ -57,7 +60,7 @@ def _is_of_pypi(path: Path) -> bool:
     return is_pypi_declaration(path) and not (path.suffix == ".txt" and is_explicit(read_text(path)))
 
 
-def merge_environment(parts: Sequence[Declaration | PypiDeclaration]) -> EnvironmentDeclaration:
+def merge_environment(parts: Sequence[Declaration | PypiDeclaration | AptDeclaration]) -> EnvironmentDeclaration:
     """Parts of an environment as one; what some of conda's want from PyPI is there with the rest.
 
     Raises:
@@ -69,6 +72,9 @@ def merge_environment(parts: Sequence[Declaration | PypiDeclaration]) -> Environ
     pypi += [
         read_pip_lines(part.pip, source=part.source, directory=part.pip[0].directory) for part in conda if part.pip
     ]
+    apt = [part for part in parts if isinstance(part, AptDeclaration)]
     return EnvironmentDeclaration(
-        merge_declarations(conda) if conda else None, merge_pypi_declarations(pypi) if pypi else None
+        merge_declarations(conda) if conda else None,
+        merge_pypi_declarations(pypi) if pypi else None,
+        merge_apt_declarations(apt) if apt else None,
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from docker_envs.environments.debian.declarations.declaration import AptDeclaration
     from docker_envs.environments.pypi.declarations.declaration import PypiDeclaration
     from docker_envs.oci.descriptor import Platform
     from docker_envs.projects.model import ImageDeclaration, Project, Scratch
@@ -90,7 +91,7 @@ def environment_declaration(project: Project, image: ImageDeclaration, platform:
 
 def _part(
     project: Project, part: EnvironmentFile | InlineEnvironment, platform: Platform
-) -> Declaration | PypiDeclaration:
+) -> Declaration | PypiDeclaration | AptDeclaration:
     if isinstance(part, InlineEnvironment):
         source = str(project.path)
         return Declaration(part.channels, part.dependencies, variables=part.variables, source=source, pip=part.pip)
