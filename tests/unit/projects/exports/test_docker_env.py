@@ -43,7 +43,7 @@ def test_plain(tmp_path: Path) -> None:
     assert str(only.base) == f"docker.io/library/debian:12@{BASE_DIGEST}"
     assert only.environments == (InlineEnvironment(("conda-forge", "nodefaults"), ("zlib=1.3.1=h_0",)),)
     assert only.config == ContainerSettings()
-    assert (only.max_layers, only.grouping, only.prefix) == (64, Grouping(), "/opt/conda")
+    assert (only.max_layers, only.grouping, only.prefix) == (64, Grouping(), None)
 
 
 def test_everything(tmp_path: Path) -> None:
