@@ -12,6 +12,7 @@ from docker_envs.builder.configure import BASE_DIGEST, BASE_NAME
 from docker_envs.builder.rebasing.image import Base, check_base, rebase_image
 from docker_envs.builder.rebasing.library import LibraryCheck
 from docker_envs.builder.rebasing.once import Once
+from docker_envs.builder.rebasing.python import check_python
 from docker_envs.digest import Digest
 from docker_envs.errors import DockerEnvsError, InvalidInputError, NotFoundError
 from docker_envs.images.destination import check_destination, write_artifact
@@ -154,6 +155,7 @@ class Rebaser:
         made = rebase_image(image, old, new)
         if not self._settings.force:
             self._library.check(image, old, new)
+            check_python(image, old, new)
         if target is None:
             return made
         return replace(made, layers=(*self._bring(new, target), *made.layers[len(new.image.layers) :]))
