@@ -83,7 +83,7 @@ class PypiDeclaration:
         projects: Directories of the building host.
         indexes: Where distributions come from.
         lock: Chosen files for one or more platforms; then `requirements` and `constraints` are empty.
-        packages: What a lock of ours chose, and then nothing but `projects` counts; None where it is still to be chosen.
+        packages: What a lock of ours chose, then only `projects` counts besides; None where nobody chose yet.
         prereleases: Whether versions before a release will do.
         directory: Of the file: uv looks for its configuration there, and above.
         source: Where it was read, for messages.
