@@ -84,9 +84,16 @@ def _pypi_inputs(request: BuildRequest, folder: Path) -> PypiInputs | None:
         },
         sdists=tuple(sorted(request.build_sdists)),
         prereleases=declaration.prereleases,
-        layout=None if request.python_layout is PythonLayout.AUTO else str(request.python_layout),
+        layout=_layout(request),
         packages=_named_lock(declaration),
     )
+
+
+def _layout(request: BuildRequest) -> str | None:
+    """Where distributions go, which decides what is there already."""
+    if request.python_layout is not PythonLayout.AUTO:
+        return str(request.python_layout)
+    return None if request.declaration is not None or request.prefix is None else str(PythonLayout.VENV)
 
 
 def _named_lock(declaration: PypiDeclaration) -> str | None:
@@ -134,8 +141,8 @@ def _source(source: AptSource, folder: Path) -> str:
         signed = source.signed_by
         if "\n" in signed:  # an armored key
             signed = Digest.of(signed.encode()).short
-        elif signed.startswith("/"):
-            signed = relative_path(Path(signed), folder)
+        elif Path(signed).is_file():
+            signed = relative_path(Path(signed).absolute(), folder)
         words.append(f"[signed-by={signed}]")
     return " ".join(words)
 

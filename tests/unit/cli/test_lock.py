@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from docker_envs.projects.lock_file import read_lock_file
+from tests.apt_builds import AptFixture
 from tests.builds import ROOT, read_image_file
 from tests.images import AMD64, ARM64, flattened, make_image
 from tests.packages.build import PackageSpec, text, write_channel
+from tests.packages.debian_archive import Deb, deb
 from tests.packages.distribution import write_distribution
 from tests.simulators.channel import ChannelSimulator
 from tests.simulators.registry import RegistrySimulator
@@ -356,3 +358,27 @@ def test_a_lock_with_a_damaged_wheel(run: Run, folder: Path, wheels: Path) -> No
     done = run("plan", "--locked")
     assert done.status == 5
     assert "docker-env.lock: the package `web` has no `file_name`" in done.stderr
+
+
+def test_debian_packages_are_locked(run: Run, folder: Path) -> None:
+    apt = AptFixture(folder)
+    apt.offer(deb("base-files"), Deb("library", "1.0-1"), deb("app", depends="library"))
+    source = {"uri": apt.archive.as_uri(), "suites": ["tester"], "components": ["main"], "signed_by": apt.signer.public}
+    declared = {"packages": ["app"], "sources": [source]}
+    project = {"base": "scratch", "platforms": ["linux/amd64"], "apt": declared}
+    (folder / "docker-env.yaml").write_text(json.dumps(project))
+    without = json.loads(run("build", "-o", "image.tar", "--json").text)["digest"]
+    assert run("lock").text == (
+        "+ deb:app         1.0\n+ deb:base-files  1.0\n+ deb:library     1.0-1\ndocker-env.lock written\n"
+    )
+    assert str(folder) not in (folder / "docker-env.lock").read_text()
+    apt.offer(deb("base-files"), Deb("library", "1.0-1"), Deb("library", "2.0-1"), deb("app", depends="library"))
+    for options in ((), ("--locked",), ("--offline", "--frozen")):
+        assert json.loads(run("build", "-o", "image.tar", "--json", *options).text)["digest"] == without
+    assert run("lock").text == "docker-env.lock is unchanged\n"
+    assert run("lock", "--upgrade", "library").text == "~ deb:library  1.0-1 → 2.0-1\ndocker-env.lock written\n"
+    declared["packages"] = ["app", "library=1.0-1"]
+    (folder / "docker-env.yaml").write_text(json.dumps(project))
+    assert "is stale: the Debian package `library=1.0-1` is new\nhint: " in refused(run, "plan", "--locked")
+    assert "the Debian package `library=1.0-1` is new" in run("lock", "--check").stdout.decode()
+    assert run("lock").text == "~ deb:library  2.0-1 → 1.0-1\ndocker-env.lock written\n"

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker_envs.builder.request import BuildRequest, PythonLayout
+from docker_envs.environments.debian.declarations.declaration import AptDeclaration
+from docker_envs.environments.debian.declarations.request import PackageRequest
+from docker_envs.environments.debian.declarations.source import AptSource
 from docker_envs.environments.pypi.declarations.requirements_txt import read_requirements_txt
 from docker_envs.environments.pypi.read import read_pypi_declaration
 from docker_envs.projects.inputs import inputs_of
@@ -151,6 +154,30 @@ def test_hashes_layout_and_permissions(tmp_path: Path) -> None:
         digests.append(found.hashes)
     assert None not in digests
     assert digests[0] != digests[1]
+
+
+def test_a_prefix_of_its_own_is_a_virtual_environment(tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text("own\n")
+    asked = request(tmp_path, read_requirements_txt(path))
+    found = [inputs_of(replace(asked, prefix=prefix), tmp_path).pypi for prefix in (None, "/app", "/srv")]
+    assert [each.layout for each in found if each is not None] == [None, "venv", "venv"]
+
+
+def test_keyrings_below_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys/own.gpg").touch()
+    monkeypatch.chdir(tmp_path)
+    sources = [
+        AptSource("https://a.example/debian", ("trixie",), ("main",), signed_by)
+        for signed_by in (str(tmp_path / "keys/own.gpg"), "keys/own.gpg", "0123ABCD")
+    ]
+    apt = AptDeclaration((PackageRequest("git"),), tuple(sources))
+    asked = BuildRequest(base=None, declaration=None, platform=AMD64, cache=tmp_path / "cache", apt=apt)
+    found = inputs_of(asked, tmp_path).apt
+    assert found is not None
+    signed = [source.rpartition(" ")[2] for source in found.sources]
+    assert signed == ["[signed-by=keys/own.gpg]", "[signed-by=keys/own.gpg]", "[signed-by=0123ABCD]"]
 
 
 def test_a_lock_that_is_named(tmp_path: Path) -> None:
