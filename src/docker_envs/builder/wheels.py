@@ -104,7 +104,7 @@ def choose_wheels(
         return PypiResolution(())
     for note in declaration.notes:
         reporter.message(f"note: {note}")
-    wanted = len(declaration.requirements) + len(declaration.projects)
+    wanted = len(declaration.requirements) + len(declaration.projects) if declaration.packages is None else 0
     task = reporter.start("resolve", counted(wanted, "requirement") if wanted else declaration.source)
     try:
         found = resolve_pypi(

@@ -24,6 +24,7 @@ from docker_envs.projects.locked_packages import (
     locked_packages,
     pypi_packages,
 )
+from docker_envs.records.record import CONDA, DEB
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -135,12 +136,12 @@ def _lock(
     pinned = replace(request, base_digest=Digest(base.digest)) if base is not None else request
     if before is not None and not upgrade.everything:
         kept = tuple(package for package in before.packages if not package.is_among(upgrade.packages))
-        whole = len(kept) == len(before.packages)
+        changed = {package.kind for package in before.packages if package not in kept}
         pinned = with_preferred(pinned, kept, folder)
-        if whole and inputs.has_conda_of(before.inputs) and request.declaration is not None:
+        if CONDA not in changed and inputs.has_conda_of(before.inputs) and request.declaration is not None:
             # Nothing decides about conda packages but what is asked of their channels.
             pinned = replace(pinned, declaration=replace(request.declaration, packages=pinned.preferred, specs=()))
-        if whole and same_base and request.apt is not None and inputs.has_debs_of(before.inputs):
+        if DEB not in changed and same_base and request.apt is not None and inputs.has_debs_of(before.inputs):
             pinned = replace(pinned, apt=replace(request.apt, packages=pinned.preferred_debs))
     delivery = Delivery(Destinations(), transports, access=request.access)
     with open_cache(request.cache, reporter=reporter) as cache:
