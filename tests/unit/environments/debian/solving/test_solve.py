@@ -201,3 +201,33 @@ def test_the_same_on_every_run(tmp_path: Path) -> None:
         answers.add(done.stdout)
     assert len(answers) == 1
     assert "q10" in answers.pop()
+
+
+OLD_AND_NEW = [
+    deb("a", depends="b"),
+    deb("a", "2.0", depends="b"),
+    deb("b"),
+    deb("b", "2.0"),
+    deb("c", depends="b (>= 2)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("debs", "requests", "locked", "expected"),
+    [
+        (OLD_AND_NEW, "a", {}, {"a": "2.0", "b": "2.0"}),
+        (OLD_AND_NEW, "a", {"a": "1.0", "b": "1.0"}, {"a": "1.0", "b": "1.0"}),
+        (OLD_AND_NEW, "a", {"a": "1.0"}, {"a": "1.0", "b": "2.0"}),
+        (OLD_AND_NEW, "a=2.0", {"a": "1.0", "b": "1.0"}, {"a": "2.0", "b": "1.0"}),
+        (OLD_AND_NEW, "a", {"a": "0.9", "gone": "1.0"}, {"a": "2.0", "b": "2.0"}),
+        (OLD_AND_NEW, "a c", {"a": "1.0", "b": "1.0"}, {"a": "1.0", "b": "2.0", "c": "1.0"}),
+        ([deb("a", depends="p | q"), deb("p"), deb("q")], "a", {"a": "1.0", "q": "1.0"}, {"a": "1.0", "q": "1.0"}),
+    ],
+    ids=["nothing", "all", "one", "another is asked for", "not there any more", "does not fit", "an alternative"],
+)
+def test_what_is_locked_stays_where_it_fits(
+    tmp_path: Path, debs: Sequence[Deb], requests: str, locked: dict[str, str], expected: dict[str, str]
+) -> None:
+    wanted = [PackageRequest.parse(each) for each in requests.split()]
+    found = solve(wanted, index_of(tmp_path, [Suite(debs=tuple(debs))]), locked=locked)
+    assert {each.name: each.version for each in found.packages} == expected
