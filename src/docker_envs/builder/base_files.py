@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +16,7 @@ from docker_envs.environments.debian.archives.kept_metadata import KeptEntry
 from docker_envs.environments.debian.system.base import NEEDED, BaseSystem
 from docker_envs.errors import FormatError
 from docker_envs.oci import media_types
+from docker_envs.paths import parent_paths
 
 if TYPE_CHECKING:
     from docker_envs.builder.cache import CacheDirectory
@@ -23,11 +25,18 @@ if TYPE_CHECKING:
     from docker_envs.report import Reporter
 
 #: Raised whenever something else is kept of a base.
-_FORMAT = 1
+_FORMAT = 2
+_TITLE = "files of a base"
 #: The largest file whose content is kept, and all together, in bytes.
 _MAX_CONTENT, _MAX_CONTENTS = 32 << 20, 256 << 20
 #: The most files that a base may have.
 _MAX_FILES = 5_000_000
+
+
+#: Where Alpine lists its packages.
+APK_DATABASES = frozenset({"lib/apk/db/installed", "usr/lib/apk/db/installed"})
+# What tells which Python there is.
+_OF_PYTHON = re.compile(r"usr/(?:local/)?include/python3\.\d+t?/patchlevel\.h\Z|(?:usr/)?lib/apk/db/installed\Z")
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -56,9 +65,9 @@ def read_base_system(base: Image, cache: CacheDirectory, reporter: Reporter) -> 
     """
     if not base.layers:
         return BaseSystem()
-    documents = KeptDocuments(cache, f"base-{_FORMAT}")
+    documents = KeptDocuments(cache, f"base{_FORMAT}")
     name = Digest.of(" ".join(layer.diff_id for layer in base.layers).encode()).hex
-    if (content := documents.get(name)) is not None:
+    if (content := documents.get(name, _TITLE)) is not None:
         try:
             kept = _DECODER.decode(content)
             return BaseSystem(tuple(each.entry() for each in kept.entries), kept.contents)
@@ -73,7 +82,7 @@ def read_base_system(base: Image, cache: CacheDirectory, reporter: Reporter) -> 
         content = msgspec.msgpack.encode(_Kept([KeptEntry.of(entry) for entry in found.entries], tree.contents))
     except (UnicodeEncodeError, OverflowError):
         return found  # names that are no UTF-8: read each time
-    documents.add(name, content)
+    documents.add(name, _TITLE, content)
     return found
 
 
@@ -95,7 +104,7 @@ class _LayerFiles:
             self.removed.add(f"{directory}/{name.removeprefix(PREFIX)}".lstrip("/"))
             return
         self.contents.pop(entry.path, None)
-        if entry.kind is Kind.FILE and NEEDED.match(entry.path):
+        if entry.kind is Kind.FILE and (NEEDED.match(entry.path) or _OF_PYTHON.match(entry.path)):
             if entry.size > _MAX_CONTENT:
                 raise FormatError(source, f"`/{entry.path}` has {entry.size:,} bytes, more than {_MAX_CONTENT:,}")
             self.contents[entry.path] = entry.read()
@@ -124,12 +133,11 @@ class _Tree:
     def apply(self, layer: _LayerFiles) -> None:
         """Put a layer on top."""
         gone = layer.removed | {path for path, entry in layer.entries.items() if entry.kind is not Kind.DIRECTORY}
-        gone &= self.entries.keys()
-        if gone or layer.opaque:
-            opaque = tuple(f"{path}/" if path else "" for path in layer.opaque)
-            folders = {path for path in gone if self.entries[path].kind is Kind.DIRECTORY}
-            below = (*opaque, *(f"{path}/" for path in folders))
-            gone |= {path for path in self.entries if path.startswith(below)}
+        gone = {
+            path
+            for path in self.entries
+            if path in gone or any(parent in gone or parent in layer.opaque for parent in ("", *parent_paths(path)))
+        }
         for path in gone:
             self.entries.pop(path, None)
             self.contents.pop(path, None)

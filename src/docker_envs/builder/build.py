@@ -19,7 +19,7 @@ from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.builder.prepare import Prepared, has_record, home_of, prepare
-from docker_envs.builder.recording import record_build
+from docker_envs.builder.recording import VENV_TITLE, record_build
 from docker_envs.builder.resolve import DOWNLOADS
 from docker_envs.builder.verify_cached import choose_sample, verify_cached
 from docker_envs.environments.findings import Finding, FindingKind
@@ -201,8 +201,7 @@ def make_image(
         DockerEnvsError: As `build` does.
     """
     files_wanted = (*prepared.projects, *request.files)
-    planned, entries = prepared.plan.layers, prepared.accounts.entries
-    if request.declaration is None and not planned and not files_wanted and not entries:
+    if not request.declares_packages and not files_wanted and not prepared.accounts.entries:
         return Made(configure(prepared.base, request.container, env={}))
     with ThreadPoolExecutor(cores()) as executor:
         maker = partial(
@@ -264,9 +263,9 @@ def _make_layers(plan: Plan, sources: CachedLayers, delivery: Delivery, *, uploa
 
 def _application(request: BuildRequest, prepared: Prepared) -> Application:
     return Application(
-        prefix=request.record_prefix,
+        prefix=prepared.prefix,
         platform=request.platform,
-        python=prepared.plan.environment.conda.python,
+        python=prepared.python,
         accounts=prepared.accounts,
         epoch=request.epoch,
         has_base=request.base is not None or bool(prepared.plan.environment.debian.packages),
@@ -283,10 +282,14 @@ def _assemble(
     activation = prepared.activation
     created = timestamp_text(prepared.plan.environment.timestamp if request.epoch is None else request.epoch)
     image = add_layers(prepared.base, prepared.plan, layers, created=created)
-    prefix = request.link_options.prefix
+    prefix, place = prepared.prefix, prepared.place
     others = [(each.title, each.layer) for each in files]
+    own = []
     if system := prepared.plan.environment.debian.entries:
-        others.insert(0, (SYSTEM_TITLE, maker.layer_of_entries(system, title=SYSTEM_TITLE)))
+        own.append((SYSTEM_TITLE, maker.layer_of_entries(system, title=SYSTEM_TITLE)))
+    if place is not None and place.environment is not None:
+        own.append((VENV_TITLE, maker.layer_of_entries(place.environment.entries(), title=VENV_TITLE)))
+    others = [*own, *others]
     entries = activation.entries(prefix)
     if entries:
         others.append(("entrypoint", maker.layer_of_entries(entries, title="entrypoint")))
@@ -296,7 +299,7 @@ def _assemble(
     if has_record(request):
         titles = [title for title, _ in others]
         made = [*layers, *(layer for _, layer in others)]
-        record = record_build(request, prepared.plan, activation.activation, made, titles)
+        record = record_build(request, prepared.plan, activation.activation, made, titles, prefix=prefix, place=place)
         layer = maker.layer_of_entries(record_entries(record), title="record")
         labels = record_label(image, layer)
         image = _append(image, layer, created, "record of the environment")

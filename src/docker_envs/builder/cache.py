@@ -65,6 +65,11 @@ class CacheDirectory:
         return self.root / "repodata"
 
     @property
+    def apt(self) -> Path:
+        """Releases and indexes of archives of Debian packages."""
+        return self.repodata / "apt"
+
+    @property
     def layers(self) -> Path:
         """The layer store."""
         return self.root / "layers"
@@ -153,6 +158,11 @@ def _link_repodata(cache: CacheDirectory) -> None:
     """Rattler knows one directory; it replaces large files there by rename, and writes small ones in place."""
     cache.repodata.mkdir()
     assert cache.below is not None
+    for path in cache.below.apt.glob("*/*"):
+        place = cache.apt / path.relative_to(cache.below.apt)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # What is written there appears by rename.
+        place.symlink_to(path.absolute())
     with contextlib.suppress(FileNotFoundError):
         for path in cache.below.repodata.iterdir():
             place = cache.repodata / path.name

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from docker_envs.builder.kept_documents import checked_payload
 from docker_envs.builder.layer_store import FACTS_DECODER
-from docker_envs.builder.metadata_store import decode_kept
 from docker_envs.builder.parallel import checked, cores, map_parallel
 from docker_envs.errors import redact
 from docker_envs.streams import CHUNK_SIZE
@@ -218,7 +218,7 @@ def _is_damaged(kept: Kept, cancelled: threading.Event) -> bool:
             sizes = {FACTS_DECODER.decode(facts.read_bytes()).size for facts in kept.files[:-1]}
             return sizes - {path.stat().st_size} != set() or _checksum(path, path.parent.name, cancelled) != path.name
         if kept.part is Part.METADATA:
-            return decode_kept(path.read_bytes()) is None
+            return checked_payload(path.read_bytes()) is None
         if kept.part is Part.BASES:
             return _checksum(path, path.parent.name, cancelled) != path.name
         match = _CHECKSUM.fullmatch(path.parent.name)

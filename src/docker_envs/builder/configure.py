@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: What engines search when an image does not say it.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_FIRST_VARIABLES = ("PATH", "CONDA_PREFIX")
+_FIRST_VARIABLES = ("PATH", "CONDA_PREFIX", "VIRTUAL_ENV")
 _ANNOTATION = "org.opencontainers.image."
 #: What an image says of its base, in annotations and labels.
 BASE_NAME, BASE_DIGEST = f"{_ANNOTATION}base.name", f"{_ANNOTATION}base.digest"
@@ -31,12 +31,15 @@ def timestamp_text(seconds: int) -> str:
 
 
 def environment_variables(base: Mapping[str, str], *, prefix: str, variables: Mapping[str, str]) -> dict[str, str]:
-    """What makes the environment active in every process of a container, `docker exec` included."""
+    """What makes a conda environment active in every process of a container, `docker exec` included."""
+    return {"PATH": search_path(base, prefix=prefix), "CONDA_PREFIX": prefix, **variables}
+
+
+def search_path(base: Mapping[str, str], *, prefix: str) -> str:
+    """The `PATH` of a base with an environment's programs before all others, unless they are in it."""
     path = base.get("PATH") or DEFAULT_PATH
     own = f"{prefix}/bin"
-    if own not in path.split(":"):
-        path = f"{own}:{path}"
-    return {"PATH": path, "CONDA_PREFIX": prefix, **variables}
+    return path if own in path.split(":") else f"{own}:{path}"
 
 
 def add_layers(image: Image, plan: Plan, layers: Sequence[Layer], *, created: str) -> Image:

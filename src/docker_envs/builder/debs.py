@@ -79,7 +79,7 @@ def choose_debs(
         declaration,
         system,
         architecture=architecture,
-        cache=cache.repodata / "apt",
+        cache=cache.apt,
         open_url=None if request.access.offline else open_url,
         reporter=reporter,
     )
@@ -124,7 +124,7 @@ def read_debs(
     if not packages:
         return ()
     archives.expect(packages)
-    documents = KeptDocuments(cache, f"deb-{METADATA_FORMAT}")
+    documents = KeptDocuments(cache, f"deb{METADATA_FORMAT}")
     task = reporter.start("read", counted(len(packages), "Debian package"), sum(each.size for each in packages))
 
     def read(package: DebianPackage, _: threading.Event) -> ReadDeb:
@@ -157,11 +157,11 @@ def system_files(request: BuildRequest, packages: Sequence[DebianPackage], syste
 
 
 def _read(package: DebianPackage, archives: Archives, documents: KeptDocuments) -> DebianMetadata:
-    content = documents.get(package.sha256)
+    content = documents.get(package.sha256, package.file_name)
     metadata = None if content is None else decode_metadata(content, source=package.file_name)
     if metadata is None:
         metadata = read_control(DebArchive(archives[package.sha256]))
         encoded = encode_metadata(metadata)
         if encoded is not None:
-            documents.add(package.sha256, encoded)
+            documents.add(package.sha256, package.file_name, encoded)
     return metadata

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.attachments import attach_documents
@@ -10,6 +12,7 @@ from docker_envs.builder.host import parse_target_platform
 from docker_envs.builder.layer_stream import LayerStream
 from docker_envs.builder.remote_caches import CacheUse, RemoteCaches
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
+from docker_envs.environments.pypi.resolving.index_credentials import IndexCredentials
 from docker_envs.images.destination import check_destination, write_artifact
 from docker_envs.images.location import Location, Transport
 from docker_envs.oci.artifact import NamedArtifact
@@ -27,14 +30,19 @@ if TYPE_CHECKING:
     from docker_envs.streams import ByteSource
 
 
+#: Endings of addresses that no channel of conda has.
+_OF_INDEXES = (".whl", ".tar.gz")
+
+
 def channel_opener(transports: Transports, access: ChannelAccess) -> Callable[[str], ByteSource]:
-    """What opens http(s) URLs of channels."""
+    """What opens http(s) URLs of channels, and of files of package indexes with what uv and pip know of these."""
     from docker_envs.transports.download import open_download
 
     def fetch(address: str, headers: Mapping[str, str]) -> ByteSource:
         return open_download(transports.http, address, headers=headers)
 
-    return lambda url: access.open(url, fetch)
+    indexes = IndexCredentials.load(os.environ)
+    return lambda url: access.open(indexes.authorized(url) if url.endswith(_OF_INDEXES) else url, fetch)
 
 
 class Delivery:
@@ -82,7 +90,11 @@ class Delivery:
 
     def open_url(self, url: str) -> ByteSource:
         """Open an http(s) URL for reading."""
-        return channel_opener(self._transports, self._access)(url)
+        return self._opener(url)
+
+    @cached_property
+    def _opener(self) -> Callable[[str], ByteSource]:
+        return channel_opener(self._transports, self._access)
 
     def stream(self, cancelled: threading.Event) -> LayerStream:
         """What brings a layer to the first registry while it is made."""

@@ -21,40 +21,47 @@ class KeptDocuments:
 
     Args:
         cache: Where they are kept.
-        kind: What they are, with the version of their encoding: `deb-1`.
+        kind: What they are, with the version of their encoding, without hyphens: `deb1`.
     """
 
     def __init__(self, cache: CacheDirectory, kind: str) -> None:
         self._cache = cache
         self._kind = kind
 
-    def get(self, name: str) -> bytes | None:
-        """A document as it was added; None when it is not here, or damaged."""
+    def get(self, name: str, title: str) -> bytes | None:
+        """A document as it was added, by its name and its title for people; None when it is not here, or damaged."""
         for place in (self._cache, self._cache.below):
             if place is None:
                 continue
-            path = self._path(place, name)
+            path = self._path(place, name, title)
             if place is self._cache and not mark_used(place.metadata, path):
                 continue
             try:
                 content = path.read_bytes()
             except OSError:
                 continue
-            payload = content[_CHECKSUM_SIZE:]
-            if hashlib.sha256(payload).digest() == content[:_CHECKSUM_SIZE]:
+            if (payload := checked_payload(content)) is not None:
                 return payload
         return None
 
-    def add(self, name: str, content: bytes) -> None:
+    def add(self, name: str, title: str, content: bytes) -> None:
         """Keep a document.
 
         Raises:
             StorageError: It cannot be written.
         """
         # Not durable: what did not reach the disk whole has another checksum.
-        with atomic_file(self._path(self._cache, name), durable=False, incoming=self._cache.incoming_packages) as file:
+        with atomic_file(
+            self._path(self._cache, name, title), durable=False, incoming=self._cache.incoming_packages
+        ) as file:
             file.write(hashlib.sha256(content).digest())
             file.write(content)
 
-    def _path(self, cache: CacheDirectory, name: str) -> Path:
-        return cache.metadata / f"{name}-{self._kind}"
+    def _path(self, cache: CacheDirectory, name: str, title: str) -> Path:
+        return cache.metadata / f"{name}-{self._kind}-{title[:100]}"
+
+
+def checked_payload(content: bytes) -> bytes | None:
+    """What a file of a document holds behind its checksum; None when it is damaged."""
+    payload = content[_CHECKSUM_SIZE:]
+    return payload if hashlib.sha256(payload).digest() == content[:_CHECKSUM_SIZE] else None

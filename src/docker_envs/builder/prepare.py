@@ -13,13 +13,16 @@ from docker_envs.builder.base_files import read_base_system
 from docker_envs.builder.base_system import CLibrary, check_library, find_library, required_glibc
 from docker_envs.builder.configure import DEFAULT_PATH, environment_variables
 from docker_envs.builder.debs import choose_debs, read_debs, system_files, wants_debs
+from docker_envs.builder.pythons import find_place
 from docker_envs.builder.recording import check_packages
 from docker_envs.builder.resolve import read_packages, resolve
-from docker_envs.builder.wheels import resolve_wheels
+from docker_envs.builder.system_contents import SystemContents
+from docker_envs.builder.wheels import Wheels, resolve_wheels
 from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment, plan_environment
 from docker_envs.environments.debian.architectures import debian_architecture
 from docker_envs.environments.debian.plan_environment import DebianEnvironment, plan_system
-from docker_envs.environments.pypi.plan_environment import plan_wheels
+from docker_envs.environments.pypi.installation import Installation
+from docker_envs.environments.pypi.plan_environment import PypiEnvironment, plan_wheels
 from docker_envs.errors import BuildError
 from docker_envs.images.location import Transport
 from docker_envs.oci.image import Image, scratch
@@ -27,12 +30,16 @@ from docker_envs.planner.environment import PlannedEnvironment
 from docker_envs.planner.plan import Plan, make_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from docker_envs.builder.application.contents import FilesLayer
     from docker_envs.builder.cache import CacheDirectory
     from docker_envs.builder.deliver import Delivery
     from docker_envs.builder.fetching import Archives
+    from docker_envs.builder.pythons import WheelPlace
     from docker_envs.builder.remote_caches import RemoteCaches
     from docker_envs.builder.request import BuildRequest
+    from docker_envs.environments.planned import PlannedPackage
     from docker_envs.oci.reference import Reference
     from docker_envs.report import Reporter
 
@@ -49,6 +56,9 @@ class Prepared:
         activation: How the environment is activated.
         caches: Remote caches that may have layers.
         accounts: Users and groups.
+        prefix: Absolute path of the environment in the image.
+        place: Where distributions go; None when there are none.
+        python: Where projects of this host go; None when the environment has no Python.
         projects: Layers of projects that distributions are declared with; below those of files.
     """
 
@@ -59,6 +69,9 @@ class Prepared:
     activation: PlannedActivation
     caches: RemoteCaches
     accounts: PlannedAccounts
+    prefix: str
+    place: WheelPlace | None = None
+    python: Installation | None = None
     projects: tuple[FilesLayer, ...] = ()
 
 
@@ -74,10 +87,11 @@ def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, re
     Raises:
         DockerEnvsError: See `docker_envs.builder.build.build`.
     """
-    place = request.pinned_base
-    base = scratch(request.platform) if place is None else delivery.base(place, request.platform, cache)
+    home = request.pinned_base
+    base = scratch(request.platform) if home is None else delivery.base(home, request.platform, cache)
     found = _find_environment(request, base, cache, delivery, reporter)
-    environment = found.environment
+    environment, place = found.environment, found.place
+    prefix = request.record_prefix if place is None else place.prefix
     mtime = DIRECTORY_MTIME if request.epoch is None else request.epoch
     owners = owners_of(request.files)
     below = BaseAccounts(base, environment.debian.entries)
@@ -85,14 +99,15 @@ def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, re
     budget = request.max_layers - len(base.layers) - _other_layers(request, found, accounts)
     plan = _plan(request, environment, budget)
     if has_record(request):
-        check_packages(environment.packages, prefix=request.record_prefix)
+        check_packages(environment.packages, prefix=prefix)
     for group in _unused_groups(request, plan):
         reporter.warning(f"no package is in the group `{group}`")
     _check_base(request, base, environment, reporter)
-    env = _variables(request, base, environment)
+    env = _variables(request, base, found)
     before = {**base.config.env, **env}
-    prefix = request.link_options.prefix
-    activation = plan_activation(environment.conda, found.archives, prefix=prefix, env=before, mode=request.activation)
+    activation = plan_activation(
+        environment.conda, found.archives, prefix=request.link_options.prefix, env=before, mode=request.activation
+    )
     for left in activation.activation.unresolved:
         reporter.message(f"note: `{left.path}` of `{left.package}` is left to an entrypoint: {left.reason}")
     if activation.entrypoint and request.base is None and "bin/sh" not in environment.debian.links():
@@ -100,15 +115,28 @@ def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, re
     if activation.entrypoint and len(plan.layers) == budget:
         # The entrypoint is a layer as well; what activates the environment does not depend on how packages are grouped.
         plan = _plan(request, environment, budget - 1)
-    return Prepared(base, plan, found.archives, env, activation, delivery.caches, accounts, found.projects)
+    return Prepared(
+        base=base,
+        plan=plan,
+        archives=found.archives,
+        env=env,
+        activation=activation,
+        caches=delivery.caches,
+        accounts=accounts,
+        prefix=prefix,
+        place=place,
+        python=_installation(environment.conda, place, prefix),
+        projects=found.projects,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The packages of all kinds, where their archives are, and layers of projects that are declared with them."""
+    """The packages of all kinds, where their archives are, where wheels go, and layers of projects beside these."""
 
     environment: PlannedEnvironment
     archives: Archives
+    place: WheelPlace | None
     projects: tuple[FilesLayer, ...]
 
 
@@ -123,10 +151,11 @@ def _find_environment(
     debian = _find_debian(request, base, cache, delivery, archives, reporter)
     conda = plan_environment(packages, request.link_options)
     _check_scripts(request, conda, debian)
-    wheels = resolve_wheels(request, conda, base, archives=archives, repodata=cache.repodata, reporter=reporter)
-    beside = (*debian.packages, *conda.packages)
-    pypi = plan_wheels(wheels.read, beside=beside, owners=wheels.owners, filters=request.filters)
-    return _Found(PlannedEnvironment(conda, pypi, debian), archives, wheels.projects)
+    system = SystemContents.of_packages(debian)
+    place = find_place(request, conda, base, cache=cache, reporter=reporter, system=system)
+    wheels = resolve_wheels(request, place, archives=archives, cache=cache, reporter=reporter)
+    pypi = _plan_wheels(request, wheels, (*debian.packages, *conda.packages), place)
+    return _Found(PlannedEnvironment(conda, pypi, debian), archives, place, wheels.projects)
 
 
 def _find_debian(
@@ -153,7 +182,8 @@ def _find_debian(
 
 def _other_layers(request: BuildRequest, found: _Found, accounts: PlannedAccounts) -> int:
     """How many layers there are besides those of packages."""
-    own = (bool(found.environment.debian.entries), bool(accounts.entries), has_record(request))
+    has_venv = found.place is not None and found.place.environment is not None
+    own = (bool(found.environment.debian.entries), bool(accounts.entries), has_record(request), has_venv)
     return len(found.projects) + len(request.files) + sum(own)
 
 
@@ -162,12 +192,39 @@ def has_record(request: BuildRequest) -> bool:
     return request.record and (request.declaration is not None or request.pypi is not None or wants_debs(request))
 
 
-def _variables(request: BuildRequest, base: Image, environment: PlannedEnvironment) -> dict[str, str]:
+def _variables(request: BuildRequest, base: Image, found: _Found) -> dict[str, str]:
+    declared = {} if request.declaration is None else request.declaration.variables
+    # Engines have a default, but other programs that start containers do not.
+    lacks_path = found.environment.debian.packages and "PATH" not in base.config.env
+    path = {"PATH": DEFAULT_PATH} if lacks_path else {}
+    if found.place is not None and found.place.python is not None:
+        return {**path, **found.place.variables(base.config.env), **declared}
     if request.declaration is None:
-        # Engines have a default, but other programs that start containers do not.
-        return {"PATH": DEFAULT_PATH} if environment.debian.packages and "PATH" not in base.config.env else {}
-    variables = request.declaration.variables
-    return environment_variables(base.config.env, prefix=request.link_options.prefix, variables=variables)
+        return path
+    return environment_variables(base.config.env, prefix=request.link_options.prefix, variables=declared)
+
+
+def _plan_wheels(
+    request: BuildRequest, wheels: Wheels, beside: Sequence[PlannedPackage], place: WheelPlace | None
+) -> PypiEnvironment:
+    if place is None:
+        return PypiEnvironment()
+    return plan_wheels(
+        wheels.read,
+        beside=beside,
+        owners=place.owners,
+        taken=place.taken,
+        filters=request.filters,
+        compiling=request.compile,
+    )
+
+
+def _installation(conda: CondaEnvironment, place: WheelPlace | None, prefix: str) -> Installation | None:
+    """Where projects of this host go."""
+    if place is not None:
+        return place.installation
+    python = conda.python
+    return None if python is None else Installation(prefix, python.version, python.site_packages, DIRECTORY_MTIME)
 
 
 def _plan(request: BuildRequest, environment: PlannedEnvironment, budget: int) -> Plan:

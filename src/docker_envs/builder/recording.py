@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import Kind
 from docker_envs.builder.base_system import required_glibc
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.errors import BuildError
 from docker_envs.paths import parent_paths
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from docker_envs.archive.entry import Entry
+    from docker_envs.builder.pythons import WheelPlace
     from docker_envs.builder.request import BuildRequest
     from docker_envs.environments.conda.activating.activation import Activation
     from docker_envs.environments.planned import PlannedPackage
     from docker_envs.oci.layer import Layer
     from docker_envs.planner.plan import Plan
 
+#: What the layer of a virtual environment without its distributions is called.
+VENV_TITLE = "virtual environment"
 #: What must be a directory, or the record itself; relative to the prefix.
 _PLACES = {RECORD_PATH, *parent_paths(RECORD_PATH)}
 #: What `ID` and `VERSION_ID` of an `os-release` may be. Spec: os-release(5).
@@ -67,7 +70,14 @@ def _check(what: str, files: Iterable[str], prefix: str) -> None:
 
 
 def record_build(
-    request: BuildRequest, plan: Plan, activation: Activation, layers: Sequence[Layer], titles: Sequence[str]
+    request: BuildRequest,
+    plan: Plan,
+    activation: Activation,
+    layers: Sequence[Layer],
+    titles: Sequence[str],
+    *,
+    prefix: str,
+    place: WheelPlace | None = None,
 ) -> Record:
     """The record of an image's environment.
 
@@ -77,6 +87,8 @@ def record_build(
         activation: What activates it.
         layers: The layers made, lowest first; those of the plan first.
         titles: What the others hold.
+        prefix: Of the environment.
+        place: Where distributions are.
     """
     count = len(plan.layers)
     environment = plan.environment
@@ -94,10 +106,11 @@ def record_build(
     return make_record(
         digest_format=DIGEST_FORMAT,
         platform=str(request.platform),
-        prefix=request.record_prefix,
+        prefix=prefix,
         packages=tuple(each.recorded(names) for each in members),
         layers=(*of_packages, *others),
         settings=_settings(request, plan),
+        python=None if place is None else place.recorded,
         variables=variables,
         requires={"glibc": wanted[0]} if (wanted := required_glibc(environment.conda.metadata)) else {},
         container=_container(request, overriding),
@@ -114,8 +127,9 @@ def _distribution(release: Mapping[str, str]) -> RecordedDistribution | None:
 
 
 def _settings(request: BuildRequest, plan: Plan) -> RecordedSettings:
-    grouping = request.grouping
-    compiling = CompilePolicy.ALWAYS if plan.environment.conda.is_compiled else CompilePolicy.NEVER
+    grouping, environment = request.grouping, plan.environment
+    is_compiled = environment.conda.is_compiled or environment.pypi.is_compiled
+    compiling = CompilePolicy.ALWAYS if is_compiled else CompilePolicy.NEVER
     return RecordedSettings(
         filters=tuple(sorted(each.value for each in request.filters)),
         compile=compiling.value,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.remote_caches import CacheUse
 from docker_envs.environments.base import DEFAULT_PREFIX, Target
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.images.container import ContainerSettings
@@ -112,6 +112,21 @@ class ActivationMode(StrEnum):
     NONE = "none"
 
 
+class PythonLayout(StrEnum):
+    """Where distributions from PyPI go when no Python of conda is there to have them.
+
+    Attributes:
+        AUTO: To the base's Python, unless that is for the base's own packages alone, or a prefix is asked for: then
+            into a virtual environment.
+        VENV: Into a virtual environment of the base's Python.
+        BASE: To the base's Python.
+    """
+
+    AUTO = "auto"
+    VENV = "venv"
+    BASE = "base"
+
+
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
     """One image to be built.
@@ -122,12 +137,15 @@ class BuildRequest:
         declaration: The environment; None only renames or copies the base.
         preferred: Packages that the solver chooses wherever they fit.
         pypi: What the environment holds besides, from package indexes of Python.
+        python_layout: Where distributions go when no Python of conda is there.
+        build_sdists: Normalised names of distributions whose source may be built, or `all`.
         apt: Debian packages of the system around it.
         platform: What the image runs on.
         cache: Directory for packages, repodata and layers.
         caches: Remote layer caches.
         cache_read_only: Whether nothing is written there; the image's new layers can be opened until the build ends.
-        prefix: Absolute path of the environment in the image.
+        prefix: Absolute path of the environment in the image; None is where it is by default, which depends on what it
+            holds.
         virtual_packages: Overrides of what the target offers.
         container: What a container runs.
         compression: Of new layers.
@@ -155,7 +173,7 @@ class BuildRequest:
     cache: Path
     base_digest: Digest | None = None
     preferred: tuple[CondaPackage, ...] = ()
-    prefix: str = DEFAULT_PREFIX
+    prefix: str | None = None
     virtual_packages: tuple[VirtualPackage, ...] = ()
     container: ContainerSettings = field(default_factory=ContainerSettings)
     compression: CompressionSetting = field(default_factory=CompressionSetting)
@@ -177,6 +195,8 @@ class BuildRequest:
     cache_read_only: bool = False
     record: bool = True
     pypi: PypiDeclaration | None = None
+    python_layout: PythonLayout = PythonLayout.AUTO
+    build_sdists: frozenset[str] = frozenset()
     apt: AptDeclaration | None = None
     caches: CacheUse = field(default_factory=CacheUse)
 
@@ -186,6 +206,19 @@ class BuildRequest:
         if self.base is None or self.base_digest is None:
             return self.base
         return replace(self.base, reference=self.base.registry_reference.with_digest(self.base_digest))
+
+    @property
+    def declares_packages(self) -> bool:
+        """Whether anything is said about packages, if only that there are none."""
+        return not (self.declaration is None and self.pypi is None and self.apt is None)
+
+    def prefix_or(self, default: str) -> str:
+        """The prefix, canonical.
+
+        Raises:
+            InvalidInputError: It is none.
+        """
+        return Target(self.platform, self.prefix or default).prefix
 
     @property
     def record_prefix(self) -> str:
@@ -200,10 +233,10 @@ class BuildRequest:
 
     @property
     def link_options(self) -> LinkOptions:
-        """How packages are linked.
+        """How conda packages are linked.
 
         Raises:
             InvalidInputError: The prefix is none, or the options contradict each other.
         """
-        prefix = Target(self.platform, self.prefix).prefix
+        prefix = self.prefix_or(DEFAULT_PREFIX)
         return LinkOptions(prefix=prefix, filters=self.filters, compile=self.compile, keep_setuid=self.keep_setuid)

@@ -50,6 +50,8 @@ def resolve(request: BuildRequest, repodata: Path, reporter: Reporter) -> tuple[
     if declaration.packages is not None:
         _check_subdirs(declaration.packages, subdir_of(request.platform), declaration.source)
         return declaration.packages
+    if not declaration.specs:
+        return ()
     task = reporter.start("solve", counted(len(declaration.specs), "spec"))
     lock = solve(
         declaration.channels,

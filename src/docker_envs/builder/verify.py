@@ -13,9 +13,11 @@ from docker_envs.builder.cache import CacheDirectory, open_cache
 from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
+from docker_envs.builder.pythons import recorded_place
+from docker_envs.builder.recording import VENV_TITLE
 from docker_envs.builder.resolve import DOWNLOADS, read_packages
-from docker_envs.builder.wheels import WheelPlace, read_wheels
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
+from docker_envs.builder.wheels import read_wheels
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.linking.plan_environment import plan_environment
 from docker_envs.environments.conda.package import CondaPackage
@@ -116,7 +118,8 @@ def verify_image(
             continue
         with open_cache(cache, reporter=reporter) as opened:
             layers += _verify(image, each.record, opened, lock, open_url, reporter)
-        others += [layer.title for layer in each.record.layers if not layer.packages]
+        made = {layer.layer.diff_id for layer in layers}
+        others += [layer.title for layer in each.record.layers if layer.diff_id not in made]
     return Verification(tuple(layers), tuple(others))
 
 
@@ -160,9 +163,10 @@ def _verify(
         packages, archives = read_packages(of_channels, cache=cache, caches=None, open_url=open_url, reporter=reporter)
         conda = plan_environment(packages, options)
         wheels = [package for package in lock if isinstance(package, PypiPackage)]
-        place = WheelPlace.of(conda, image, prefix=record.prefix) if wheels else None
+        place = recorded_place(record, conda, image) if wheels else None
         read = read_wheels(wheels, place, archives=archives, reporter=reporter) if place is not None else ()
-        environment = PlannedEnvironment(conda, plan_wheels(read, beside=conda.packages, filters=options.filters))
+        pypi = plan_wheels(read, beside=conda.packages, filters=options.filters, compiling=options.compile)
+        environment = PlannedEnvironment(conda, pypi)
         plan = make_plan(
             environment,
             budget=len(recorded),
@@ -178,14 +182,22 @@ def _verify(
             reporter=reporter,
         )
 
+        def compared(title: str, layer: Layer, made: Layer) -> VerifiedLayer:
+            difference = first_difference(made, layer)
+            return VerifiedLayer(layer, title, difference, not difference and made.digest != layer.digest)
+
         def verify(item: tuple[PlannedLayer, str], cancelled: threading.Event) -> VerifiedLayer:
             planned, diff_id = item
-            layer, made = in_image[diff_id], maker.layer(planned, cancelled)
-            difference = first_difference(made, layer)
-            return VerifiedLayer(layer, planned.title, difference, not difference and made.digest != layer.digest)
+            return compared(planned.title, in_image[diff_id], maker.layer(planned, cancelled))
 
         pairs = list(zip(plan.layers, (layer.diff_id for layer in recorded), strict=True))
-        return map_parallel(verify, pairs, workers=cores(), cost=lambda pair: pair[0].size)
+        found = map_parallel(verify, pairs, workers=cores(), cost=lambda pair: pair[0].size)
+        venv = [] if place is None or place.environment is None else place.environment.entries()
+        for each in record.layers if venv else ():
+            if each.title == VENV_TITLE and not each.packages and each.diff_id in in_image:
+                made = maker.layer_of_entries(venv, title=VENV_TITLE)
+                found.append(compared(VENV_TITLE, in_image[each.diff_id], made))
+        return found
 
 
 def link_options(record: Record) -> LinkOptions:

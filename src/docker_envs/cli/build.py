@@ -80,7 +80,7 @@ def build_command(
         )
         for job in jobs
     ]
-    if verify and not (container.record and all(job.requests[0].declaration for job in jobs)):
+    if verify and not (container.record and all(job.requests[0].declares_packages for job in jobs)):
         raise InvalidInputError("`--verify` needs packages and a record of them in the image")
     if dry_run:
         print_plans(jobs, explain=False, as_json=as_json, quiet=True)
@@ -94,7 +94,7 @@ def _with_destinations(
     requests = [container.apply(request, destinations) for request in job.requests]
     if not dry_run:
         _check_destinations(destinations)
-    if requests[0].declaration is None and job.project is None:
+    if not requests[0].declares_packages and job.project is None:
         print(f"note: no specs and no `{DEFAULT_FILE}` here, so the image is the base as it is", file=sys.stderr)
     return requests
 

@@ -42,6 +42,26 @@ Category = Annotated[
     list[str] | None,
     typer.Option(help="Category of a conda-lock.yml, may be repeated (default: main).", rich_help_panel=_ENVIRONMENT),
 ]
+Extra = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Extra of a pyproject.toml, uv.lock or pylock.toml, may be repeated.",
+        rich_help_panel=_ENVIRONMENT,
+    ),
+]
+DependencyGroup = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Dependency group of these, may be repeated.", rich_help_panel=_ENVIRONMENT),
+]
+BuildSdists = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Distribution that is built from source if it has no wheel, or all; may be repeated.",
+        rich_help_panel=_ENVIRONMENT,
+    ),
+]
 Priority = Annotated[
     str | None, typer.Option("--channel-priority", help="strict, flexible or disabled.", rich_help_panel=_ENVIRONMENT)
 ]
@@ -114,7 +134,19 @@ Virtual = Annotated[
 ]
 Prefix = Annotated[
     str | None,
-    typer.Option(help="Where the environment is in the image (default: /opt/conda).", rich_help_panel=_ENVIRONMENT),
+    typer.Option(
+        help="Where the environment is in the image (default: /opt/conda, without conda /opt/venv).",
+        rich_help_panel=_ENVIRONMENT,
+    ),
+]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        "--python-layout",
+        metavar="LAYOUT",
+        help="Wheels without conda's Python: auto, venv or base (default: auto).",
+        rich_help_panel=_ENVIRONMENT,
+    ),
 ]
 
 Base = Annotated[

@@ -12,7 +12,12 @@ from docker_envs.environments.conda.declarations.declaration import Declaration
 from docker_envs.environments.conda.declarations.read import DEFAULT_FILE
 from docker_envs.environments.conda.solving.channels import parse_channel
 from docker_envs.errors import InvalidInputError, redact
-from docker_envs.projects.environment_files import EnvironmentDeclaration, merge_environment, read_environment_file
+from docker_envs.projects.environment_files import (
+    EnvironmentDeclaration,
+    has_extras,
+    merge_environment,
+    read_environment_file,
+)
 from docker_envs.transports.blobs import storage_errors
 
 if TYPE_CHECKING:
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 
     from docker_envs.environments.conda.declarations.prefix import PrefixImport
     from docker_envs.environments.conda.solving.channels import ChannelPriority
+    from docker_envs.environments.pypi.declarations.declaration import PypiDeclaration
     from docker_envs.oci.descriptor import Platform
 
 
@@ -34,6 +40,8 @@ class Declared:
     categories: tuple[str, ...]
     prefix: PrefixImport | None = None
     priority: ChannelPriority | None = None
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     def declaration(self, platform: Platform) -> EnvironmentDeclaration:
         """Files and specs together, specs alone, an installed environment, or the file that is looked for by default.
@@ -51,16 +59,30 @@ class Declared:
         files = self.read_files()
         if not files and not self.specs:
             return EnvironmentDeclaration()
-        parts = [
-            read_environment_file(path, platform=platform, environment=self.environment, categories=self.categories)
-            for path in files
-        ]
+        parts = [self._read(path, platform) for path in files]
         declared = merge_environment(parts)
         if declared.conda is None and not self.specs:
             return declared
         channels = tuple(parse_channel(text, directory=Path()) for text in self.channels)
         conda = (declared.conda or Declaration()).merged(channels=channels, specs=self.specs)
         return replace(declared, conda=conda.completed(priority=self.priority))
+
+    def _read(self, path: Path, platform: Platform) -> Declaration | PypiDeclaration:
+        wanted = self.extras or self.groups
+        named = bool(wanted) and has_extras(path)
+        if wanted and not any(map(has_extras, self.read_files())):
+            raise InvalidInputError(
+                "`--extra` and `--dependency-group` choose of what a project declares, and none is named",
+                hint="name its `pyproject.toml`, `uv.lock` or `pylock.toml` with `--file`",
+            )
+        return read_environment_file(
+            path,
+            platform=platform,
+            environment=self.environment,
+            categories=self.categories,
+            extras=self.extras if named else (),
+            groups=self.groups if named else (),
+        )
 
     def read_files(self) -> tuple[Path, ...]:
         """The files that are read."""

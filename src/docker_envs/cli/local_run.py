@@ -91,7 +91,7 @@ def loaded_request(job: ImageJob, name: Reference) -> BuildRequest:
         InvalidInputError: Nothing is declared.
     """
     request = job.requests[0]
-    if request.declaration is None and job.project is None:
+    if not request.declares_packages and job.project is None:
         raise InvalidInputError(
             "nothing to run", hint=f"name an image, or a declaration with `--file`; there is no `{DEFAULT_FILE}` here"
         )

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.host import SCRATCH, cache_directory, parse_base, source_date_epoch
-from docker_envs.builder.request import ActivationMode, BuildRequest
+from docker_envs.builder.request import ActivationMode, BuildRequest, PythonLayout
 from docker_envs.cli import build_options as opt
 from docker_envs.cli import options
 from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, connection
 from docker_envs.cli.declared import Declared
 from docker_envs.cli.locked_jobs import locked_jobs
 from docker_envs.cli.project_options import ImageJob, chosen_project
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.declarations.conda_lock import DEFAULT_CATEGORY
 from docker_envs.environments.conda.declarations.pixi_lock import DEFAULT_ENVIRONMENT
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
 from docker_envs.environments.filters import parse_filters
+from docker_envs.environments.pypi.declarations.requirement import parse_distribution
 from docker_envs.errors import InvalidInputError
 from docker_envs.projects.find import OWN_NAMES
 from docker_envs.projects.lock_use import LockUse
@@ -45,6 +46,8 @@ class EnvironmentOptions:
     channel: opt.Channel = None
     environment: opt.Environment = None
     category: opt.Category = None
+    extra: opt.Extra = None
+    dependency_group: opt.DependencyGroup = None
     prefix_from: opt.PrefixFrom = None
     name: opt.EnvironmentName = None
     add_unowned: opt.AddUnowned = False
@@ -56,6 +59,8 @@ class EnvironmentOptions:
     locked: opt.Locked = False
     frozen: opt.Frozen = False
     prefix: opt.Prefix = None
+    python_layout: opt.Layout = None
+    build_sdists: opt.BuildSdists = None
     filters: opt.Filters = None
     compile_policy: opt.Compile = None
     keep_setuid: opt.KeepSetuid = False
@@ -152,6 +157,8 @@ class EnvironmentOptions:
             "`--channel`": self.channel,
             "`--environment`": self.environment,
             "`--category`": self.category,
+            "`--extra`": self.extra,
+            "`--dependency-group`": self.dependency_group,
             "`--prefix-from`": self.prefix_from,
             "`--name`": self.name,
             "`--add-unowned`": self.add_unowned,
@@ -206,6 +213,8 @@ class EnvironmentOptions:
             changes["base"] = parse_base(self.base)
         if self.prefix is not None:
             changes["prefix"] = self.prefix
+        if self.python_layout is not None:
+            changes["python_layout"] = options.parse_choice(self.python_layout, PythonLayout, "--python-layout")
         if self.filters is not None:
             changes["filters"] = parse_filters(self.filters)
         if self.compression is not None:
@@ -220,6 +229,7 @@ class EnvironmentOptions:
         return replace(
             request,
             **changes,
+            build_sdists=request.build_sdists | {parse_distribution(name) for name in self.build_sdists or ()},
             grouping=options.parse_grouping(self.layers, self.group, below=request.grouping),
             virtual_packages=(*request.virtual_packages, *overrides),
             epoch=source_date_epoch() if request.epoch is None else request.epoch,
@@ -241,6 +251,8 @@ class EnvironmentOptions:
             categories=tuple(self.category or (DEFAULT_CATEGORY,)),
             prefix=options.installed_prefix(self.prefix_from, self.name),
             priority=ChannelPriority.parse(self.channel_priority) if self.channel_priority else None,
+            extras=tuple(self.extra or ()),
+            groups=tuple(self.dependency_group or ()),
         )
 
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from docker_envs.oci.descriptor import Platform
 
+#: Where conda packages go.
 DEFAULT_PREFIX = "/opt/conda"
+#: Where a virtual environment is.
+DEFAULT_VENV = "/opt/venv"
 
 # Linked to other directories in the root of most bases since the usr merge; a layer's directory would replace the link.
 _MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")

@@ -13,6 +13,8 @@ from docker_envs.environments.conda.declarations.read import read_declaration
 from docker_envs.environments.pypi.declarations.declaration import PypiDeclaration, merge_pypi_declarations
 from docker_envs.environments.pypi.declarations.requirements_txt import read_pip_lines
 from docker_envs.environments.pypi.read import is_pypi_declaration, read_pypi_declaration
+from docker_envs.environments.pypi.resolving.uv_lock import UV_LOCK
+from docker_envs.errors import InvalidDeclarationError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -38,16 +40,45 @@ class EnvironmentDeclaration:
 
 
 def read_environment_file(
-    path: Path, *, platform: Platform, environment: str, categories: Collection[str]
+    path: Path,
+    *,
+    platform: Platform,
+    environment: str,
+    categories: Collection[str],
+    extras: Collection[str] = (),
+    groups: Collection[str] = (),
 ) -> Declaration | PypiDeclaration:
     """Read a file that declares an environment, of whatever kind; see `read_declaration`.
 
+    Args:
+        path: The file.
+        platform: What the environment is for.
+        environment: The one that is taken of several.
+        categories: Those whose packages are taken.
+        extras: Of a project's or lock's distributions.
+        groups: Dependency groups of these.
+
     Raises:
-        InvalidDeclarationError: It cannot be read or understood.
+        InvalidDeclarationError: It cannot be read or understood, or has no such extra or group.
     """
     if _is_of_pypi(path):
-        return read_pypi_declaration(path)
+        return read_pypi_declaration(path, extras=extras, groups=groups)
+    if extras or groups:
+        raise InvalidDeclarationError(
+            str(path),
+            "has neither extras nor dependency groups",
+            hint="a `pyproject.toml` without `[tool.pixi]`, a `uv.lock` or a `pylock.toml` has",
+        )
     return read_declaration(path, platform=platform, environment=environment, categories=categories, with_pip=True)
+
+
+def has_extras(path: Path) -> bool:
+    """Whether a file may have extras and dependency groups.
+
+    Raises:
+        InvalidDeclarationError: It cannot be read.
+    """
+    return (path.suffix == ".toml" and _is_of_pypi(path)) or path.name == UV_LOCK
 
 
 def _is_of_pypi(path: Path) -> bool:

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from docker_envs.archive.compression import CompressionSetting
-from docker_envs.builder.request import ActivationMode
-from docker_envs.environments.base import DEFAULT_PREFIX
+from docker_envs.builder.request import ActivationMode, PythonLayout
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.declarations.conda_lock import DEFAULT_CATEGORY
 from docker_envs.environments.conda.declarations.pixi_lock import DEFAULT_ENVIRONMENT
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
 from docker_envs.errors import InvalidInputError
 from docker_envs.images.container import ContainerSettings
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS, Grouping
@@ -48,11 +47,15 @@ class EnvironmentFile:
         path: The file.
         environment: The one that is taken from a `pixi.lock` or manifest with several.
         categories: Those whose packages are taken from a `conda-lock.yml`.
+        extras: Those that are wanted of a project's or lock's distributions.
+        groups: Dependency groups that are wanted of these.
     """
 
     path: Path
     environment: str = DEFAULT_ENVIRONMENT
     categories: tuple[str, ...] = (DEFAULT_CATEGORY,)
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,9 @@ class ImageDeclaration:
         base: Where the base image is; None when the file does not say.
         platforms: What it runs on; none means the platform of this machine.
         environments: What is in the environment, merged; none means that there is none.
-        prefix: Absolute path of the environment in the image.
+        prefix: Absolute path of the environment in the image; None is where it is by default.
+        python_layout: Where distributions go when no Python of conda is there.
+        build_sdists: Normalised names of distributions whose source may be built, or `all`.
         files: Layers on top of the packages, lowest first.
         config: What a container runs.
         users: Users that there shall be.
@@ -107,7 +112,9 @@ class ImageDeclaration:
     base: Location | Scratch | None = None
     platforms: tuple[Platform, ...] = ()
     environments: tuple[EnvironmentFile | InlineEnvironment, ...] = ()
-    prefix: str = DEFAULT_PREFIX
+    prefix: str | None = None
+    python_layout: PythonLayout = PythonLayout.AUTO
+    build_sdists: frozenset[str] = frozenset()
     files: tuple[FilesLayer, ...] = ()
     config: ContainerSettings = field(default_factory=ContainerSettings)
     users: tuple[User, ...] = ()

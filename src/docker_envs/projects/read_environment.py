@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from docker_envs.documents.node import Node
 
-FILE_KEYS = ("file", "environment", "categories")
+FILE_KEYS = ("file", "environment", "categories", "extras", "groups")
 INLINE_KEYS = ("channels", "dependencies", "variables")
 
 _WHAT = "a file, a mapping with `file` or `dependencies`, or a list of these"
@@ -71,6 +71,8 @@ def _environment(node: Node, folder: Path) -> EnvironmentFile | InlineEnvironmen
         _file(fields["file"], folder),
         environment=name or DEFAULT_ENVIRONMENT,
         categories=tuple(categories) or (DEFAULT_CATEGORY,),
+        extras=_names(fields, "extras", "an extra"),
+        groups=_names(fields, "groups", "a dependency group"),
     )
 
 
@@ -79,6 +81,10 @@ def _file(node: Node, folder: Path) -> Path:
     if path.is_dir():
         raise node.error(f"`{node.written}` is a folder", hint="name the file in it that declares the environment")
     return path
+
+
+def _names(fields: dict[str, Node], key: str, what: str) -> tuple[str, ...]:
+    return tuple(checking.filled(item, what) for item in _items(fields, key, f"a list of {key}"))
 
 
 def _items(fields: dict[str, Node], key: str, what: str) -> list[Node]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.host import SCRATCH, parse_target_platform
-from docker_envs.builder.request import ActivationMode
-from docker_envs.environments.base import DEFAULT_PREFIX, Target
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
+from docker_envs.builder.request import ActivationMode, PythonLayout
+from docker_envs.environments.base import Target
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
 from docker_envs.environments.conda.subdirs import subdir_of
 from docker_envs.environments.filters import Filter
+from docker_envs.environments.pypi.declarations.requirement import parse_distribution
 from docker_envs.errors import InvalidReferenceError
 from docker_envs.images.location import parse_location
 from docker_envs.oci.descriptor import Platform
@@ -41,6 +42,8 @@ IMAGE_KEYS = (
     "platforms",
     "environment",
     "prefix",
+    "python_layout",
+    "build_sdists",
     "files",
     "config",
     "users",
@@ -88,7 +91,11 @@ def read_image(title: str, node: Node, folder: Path) -> ImageDeclaration:
         base=read("base", lambda value: _base(value, folder), None),
         platforms=read("platforms", _platforms, ()),
         environments=read_environments(fields.get("environment"), folder),
-        prefix=read("prefix", _prefix, DEFAULT_PREFIX),
+        prefix=read("prefix", _prefix, None),
+        python_layout=read(
+            "python_layout", lambda value: checking.choice(value, PythonLayout, "a layout"), PythonLayout.AUTO
+        ),
+        build_sdists=read("build_sdists", _distributions, frozenset[str]()),
         files=read_files(fields.get("files"), folder),
         config=read_config(fields.get("config")),
         users=read_users(fields.get("users"), groups),
@@ -160,9 +167,14 @@ def _platform(text: str) -> Platform:
     return platform
 
 
-def _prefix(node: Node) -> str:
+def _prefix(node: Node) -> str | None:
     some = Platform("linux", "amd64")
     return checking.checked(node, lambda text: Target(some, text).prefix, checking.filled(node, "an absolute path"))
+
+
+def _distributions(node: Node) -> frozenset[str]:
+    items = checking.texts(node, "a list of distributions", "the name of a distribution, or `all`")
+    return frozenset(checking.checked(item, parse_distribution) for item in items)
 
 
 def _filters(node: Node) -> frozenset[Filter]:

@@ -57,6 +57,8 @@ def image_requests(
             platform=target,
             cache=cache,
             prefix=image.prefix,
+            python_layout=image.python_layout,
+            build_sdists=image.build_sdists,
             virtual_packages=image.virtual_packages,
             container=image.config,
             compression=image.compression,
@@ -94,4 +96,11 @@ def _part(
     if isinstance(part, InlineEnvironment):
         source = str(project.path)
         return Declaration(part.channels, part.dependencies, variables=part.variables, source=source, pip=part.pip)
-    return read_environment_file(part.path, platform=platform, environment=part.environment, categories=part.categories)
+    return read_environment_file(
+        part.path,
+        platform=platform,
+        environment=part.environment,
+        categories=part.categories,
+        extras=part.extras,
+        groups=part.groups,
+    )

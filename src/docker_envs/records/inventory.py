@@ -3,8 +3,8 @@
 Where an image has records of its environments, they answer for the layers that they name, which are not read. All other
 layers are read from the base up, each once, and only when they are asked about: any layer may bring or remove packages.
 
-dpkg's list is one file for all packages, and that of an upper layer has the packages of all lower ones. So packages of a
-record take the place of those of their name in a list below; and a list above says which of them are still there.
+dpkg's list is one file for all packages, and that of an upper layer has the packages of all lower ones. So packages of
+a record take the place of those of their name in a list below; and a list above says which of them are still there.
 """
 
 from __future__ import annotations

@@ -137,6 +137,22 @@ class RecordedDistribution(msgspec.Struct, frozen=True, omit_defaults=True, kw_o
         return f"{self.id}-{self.version}" if self.version else self.id
 
 
+class RecordedPython(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The Python that distributions were installed for, where it is not one of the environment's own packages.
+
+    Attributes:
+        layout: `venv` for a virtual environment at the prefix, `base` for that Python's own place.
+        program: Its absolute path.
+        version: Major and minor.
+        site_packages: Path relative to the prefix.
+    """
+
+    layout: str
+    program: str
+    version: str
+    site_packages: str
+
+
 class RecordedContainer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What was asked for over the config of the base; None where nothing was.
 
@@ -168,6 +184,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         packages: All packages, by kind and name.
         layers: All layers but the record's own, lowest first.
         settings: How they were made.
+        python: What distributions are for; None when that is a package here, or there are none.
         variables: Variables that a declaration or option sets.
         requires: What the packages need of the base: `glibc` with its lowest version.
         container: What was asked for over the base's config.
@@ -182,6 +199,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     packages: tuple[RecordedPackage, ...] = ()
     layers: tuple[RecordedLayer, ...] = ()
     settings: RecordedSettings = RecordedSettings()
+    python: RecordedPython | None = None
     variables: dict[str, str] = {}
     requires: dict[str, str] = {}
     container: RecordedContainer = RecordedContainer()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from tests.builds import ROOT, docker_envs, read_image_file
 from tests.images import flattened
 from tests.packages.build import PackageSpec, text, write_channel
 from tests.packages.distribution import sha256_of, write_distribution
-from tests.simulators.package_index import PASSWORD, PackageIndexSimulator
+from tests.simulators.package_index import PASSWORD, USER, PackageIndexSimulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -263,3 +264,123 @@ def test_locks_of_ours_do_not_hold_them(project: Path, python_channel: Path, ind
     assert done.status == 2
     assert "what it wants from PyPI cannot be locked here" in done.stderr
     assert not (project / "docker-env.lock").exists()
+
+
+def test_bytecode_of_wheels(project: Path, index: PackageIndexSimulator, tmp_path: Path) -> None:
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    files = {f"bin/python{version}": text("", 0o755)}
+    spec = PackageSpec("python", f"{version}.1", build="fake_0_cpython", files=files)
+    channel = write_channel(tmp_path / "another", [spec])
+    path = declare(project, channel, index, "web", conda=f"python={version}")
+    plain = build(project, "-f", path)
+    compiled = build(project, "-f", path, "--compile", "always", "--verify")
+    digests = [{layer["packages"][0]: layer["digest"] for layer in each.package_layers} for each in (plain, compiled)]
+    assert {name for name in digests[0] if digests[0][name] != digests[1][name]} == {
+        "web-2.0",
+        "helper-1.0",
+        "known-2.0",
+    }
+    image = read_image_file(project / "image.tar")
+    module = f"opt/conda/lib/python{version}/site-packages/web/__pycache__/__init__.{sys.implementation.cache_tag}.pyc"
+    files_of_image = flattened(image)
+    assert files_of_image[module][4:8] == b"\x01\0\0\0"
+    assert b"__pycache__" not in files_of_image[f"opt/conda/lib/python{version}/site-packages/web-2.0.dist-info/RECORD"]
+    (found,) = read_records(image)
+    assert found.record.settings.compile == "always"
+
+
+@pytest.mark.parametrize("where", ["named index", "netrc", "index of uv"])
+def test_credentials_of_an_index_are_for_its_wheels(
+    project: Path, python_channel: Path, index: PackageIndexSimulator, tmp_path: Path, where: str
+) -> None:
+    variables = dict(VARIABLES)
+    if where == "netrc":
+        variables["NETRC"] = str(tmp_path / "own.netrc")
+        (tmp_path / "own.netrc").write_text(f"machine 127.0.0.1 login {USER} password {PASSWORD}\n")
+        variables["UV_DEFAULT_INDEX"] = index.index_url
+    elif where == "named index":
+        variables |= {"UV_DEFAULT_INDEX": f"mine={index.index_url}"}
+        variables |= {"UV_INDEX_MINE_USERNAME": USER, "UV_INDEX_MINE_PASSWORD": PASSWORD}
+    else:
+        variables["UV_DEFAULT_INDEX"] = index.authorized_url
+    path = project / "requirements.txt"
+    path.write_text("helper\n")
+    built = docker_envs(
+        *("build", "--base", "scratch", "--platform", "linux/amd64", "--json", "-o", project / "image.tar"),
+        *("-f", path, "python=3.11", "-c", python_channel.as_uri()),
+        cache=tmp_path / "cache",
+        variables=variables,
+    )
+    assert ["helper-1.0"] in [layer["packages"] for layer in built.package_layers]
+    assert PASSWORD not in built.stdout + built.stderr
+    assert PASSWORD.encode() not in b"".join(flattened(read_image_file(project / "image.tar")).values())
+
+
+PROJECT = """\
+[project]
+name = "own"
+version = "1"
+dependencies = ["helper"]
+[project.optional-dependencies]
+web = ["web"]
+[dependency-groups]
+test = ["first"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), {"helper-1.0"}),
+        (("--extra", "web"), {"helper-1.0", "web-2.0", "known-2.0"}),
+        (("--dependency-group", "test", "--extra", "web"), {"helper-1.0", "web-2.0", "known-2.0", "first-1.0"}),
+    ],
+    ids=["neither", "extra", "both"],
+)
+def test_extras_and_groups_of_a_project(
+    project: Path, python_channel: Path, index: PackageIndexSimulator, options: tuple[str, ...], expected: set[str]
+) -> None:
+    (project / "pyproject.toml").write_text(PROJECT)
+    planned = docker_envs(
+        *("plan", "--base", "scratch", "--platform", "linux/amd64", "--json", *options),
+        *("-f", project / "pyproject.toml", "python=3.11", "-c", python_channel.as_uri()),
+        cache=project.parent / "cache",
+        variables={**VARIABLES, "UV_DEFAULT_INDEX": index.authorized_url},
+    )
+    found = {name for layer in planned.document["layers"] for name in layer["packages"]}
+    assert found == {"python-3.11.4-fake_0_cpython", *expected}
+
+
+def test_a_project_s_file_names_extras_and_groups(
+    project: Path, python_channel: Path, index: PackageIndexSimulator
+) -> None:
+    (project / "pyproject.toml").write_text(PROJECT)
+    conda = {"channels": [python_channel.as_uri()], "dependencies": ["python=3.11"]}
+    environment = [conda, {"file": "pyproject.toml", "extras": ["web"], "groups": ["test"]}]
+    (project / "docker-env.yaml").write_text(json.dumps({"base": "scratch", "environment": environment}))
+    planned = docker_envs(
+        *("plan", "--platform", "linux/amd64", "--json"),
+        cache=project.parent / "cache",
+        cwd=project,
+        variables={**VARIABLES, "UV_DEFAULT_INDEX": index.authorized_url},
+    )
+    found = {name for layer in planned.document["layers"] for name in layer["packages"]}
+    assert {"web-2.0", "first-1.0"} <= found
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("requirements.txt", ("--extra", "web"), "choose of what a project declares, and none is named"),
+        ("pyproject.toml", ("--extra", "wep"), "has no extra `wep`"),
+        ("pyproject.toml", ("--dependency-group", "web"), "has no dependency group `web`"),
+    ],
+    ids=["no project", "unknown extra", "unknown group"],
+)
+def test_extras_that_are_none(project: Path, name: str, options: tuple[str, ...], message: str) -> None:
+    (project / name).write_text(PROJECT if name.endswith(".toml") else "helper\n")
+    done = docker_envs(
+        "plan", "--base", "scratch", "-f", project / name, *options, cache=project.parent / "cache", variables=VARIABLES
+    )
+    assert done.status == 2
+    assert message in done.stderr

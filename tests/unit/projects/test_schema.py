@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from docker_envs.builder.request import ActivationMode
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.solving.channels import ChannelPriority
 from docker_envs.environments.filters import Filter
 from docker_envs.fields import parse_json

@@ -18,7 +18,6 @@ from docker_envs.builder.application.contents import (
 )
 from docker_envs.builder.application.host_tree import iter_host_files
 from docker_envs.builder.application.project import built_wheel, check_wheel, source_entries
-from docker_envs.environments.pypi.installation import Installation
 from docker_envs.environments.pypi.wheel import Wheel
 from docker_envs.errors import BuildError, FormatError, InvalidInputError
 from docker_envs.images.host_files import WELL_KNOWN_MODES
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docker_envs.builder.application.planned_accounts import PlannedAccounts
-    from docker_envs.environments.conda.linking.noarch import PythonInfo
+    from docker_envs.environments.pypi.installation import Installation
     from docker_envs.oci.descriptor import Platform
 
 # Directories of every distribution, which stay root's whoever gets files there.
@@ -57,7 +56,7 @@ class Application:
     Attributes:
         prefix: Absolute path of the environment in the image.
         platform: What the image runs on.
-        python: The environment's Python, if it has one.
+        python: Where distributions for the environment's Python go, if it has one.
         accounts: Who may own files.
         epoch: Of all entries, in seconds since 1970 UTC; None is a constant.
         has_base: Whether there is a base image.
@@ -65,7 +64,7 @@ class Application:
 
     prefix: str
     platform: Platform
-    python: PythonInfo | None
+    python: Installation | None
     accounts: PlannedAccounts
     epoch: int | None = None
     has_base: bool = True
@@ -128,7 +127,7 @@ class Application:
             raise InvalidInputError(
                 f"the environment has no Python for the project `{root}`", hint="add `python` to it"
             )
-        return Installation(self.prefix, self.python.version, self.python.site_packages, self.mtime)
+        return replace(self.python, mtime=self.mtime)
 
     @property
     def directories(self) -> dict[str, Entry]:

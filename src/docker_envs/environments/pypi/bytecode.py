@@ -7,9 +7,10 @@ Spec: PyPA specifications, "Recording installed projects", "The RECORD file"; PE
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import file_entry
+from docker_envs.environments.bytecode import MAX_SOURCE_SIZE
 from docker_envs.environments.bytecode_path import bytecode_path
 from docker_envs.environments.findings import Finding, FindingKind
 
@@ -17,30 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from docker_envs.archive.entry import Entry
+    from docker_envs.environments.bytecode import Compiler
     from docker_envs.environments.pypi.installation import Installation
-
-#: The largest module that is compiled, in bytes, since it is held in memory.
-_MAX_SOURCE_SIZE = 16 << 20
-
-
-class BytecodeCompiler(Protocol):
-    """Compiles one source after the other."""
-
-    def compile(self, source: bytes, name: str) -> bytes | None:
-        """The content of a `.pyc`; None for a source that cannot be compiled.
-
-        Args:
-            source: The module's source.
-            name: Its absolute path in the image.
-        """
 
 
 def with_bytecode(
     entries: Iterable[Entry],
     target: Installation,
-    compiler: BytecodeCompiler,
+    compiler: Compiler,
     *,
-    cache_tag: str,
     package: str,
     findings: list[Finding],
 ) -> Iterator[Entry]:
@@ -50,16 +36,15 @@ def with_bytecode(
         entries: Of the distribution.
         target: Where it goes.
         compiler: Of the same minor version of Python.
-        cache_tag: Part of the names of its bytecode: `cpython-311`.
         package: Name of the distribution, for findings.
         findings: Receives modules that cannot be compiled.
     """
     listed = list(entries)
     known = {entry.path for entry in listed}
     for entry in listed:
-        path = bytecode_path(entry.path, cache_tag)
+        path = bytecode_path(entry.path, compiler.interpreter.cache_tag)
         inside = entry.path.startswith(f"{target.site_packages_path}/")
-        if not inside or not entry.path.endswith(".py") or entry.size > _MAX_SOURCE_SIZE or path in known:
+        if not inside or not entry.path.endswith(".py") or entry.size > MAX_SOURCE_SIZE or path in known:
             yield entry
             continue
         source = entry.read()

@@ -30,6 +30,11 @@ class Installation:
     include: str = ""
 
     @property
+    def implementation(self) -> str:
+        """As `sys.implementation.name` has it."""
+        return "cpython"
+
+    @property
     def interpreter(self) -> str:
         """The program that scripts are run by."""
         return self.program or f"{self.prefix}/bin/python{self.version}"

@@ -80,10 +80,7 @@ class PypiPackage:
     @property
     def public_url(self) -> str:
         """The URL that may be written down: no credentials, no query, and of a local file only its name."""
-        parts = urlsplit(self.url)
-        if parts.scheme == "file":
-            return f"file:///{self.file_name}"
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        return _public_url(self.url, self.file_name)
 
     def as_requested(self) -> Self:
         """The same, named by the declaration itself."""
@@ -98,3 +95,48 @@ class PypiPackage:
             return None
         archive = {} if self.sha256 is None else {"hashes": {"sha256": self.sha256}}
         return canonical_json({"url": self.public_url, "archive_info": archive})
+
+
+@dataclass(frozen=True, slots=True)
+class PypiSdist:
+    """A source distribution that was chosen; has all that `environments.base.LockedPackage` asks for.
+
+    Attributes:
+        name: Normalised name of the distribution.
+        version: Its version, normalised.
+        url: Where it is; may hold credentials, so never print or store it (`public_url` is for that).
+        file_name: Its name.
+        sha256: Of it, 64 hexadecimal digits.
+        size: In bytes, when known.
+        requested: Whether the declaration named the distribution itself.
+    """
+
+    name: str
+    version: str
+    url: str
+    file_name: str
+    sha256: str | None = None
+    size: int | None = None
+    requested: bool = False
+
+    @property
+    def md5(self) -> None:
+        """Never: what has no sha256 has no digest."""
+        return
+
+    @property
+    def display_name(self) -> str:
+        """`name-version`."""
+        return f"{self.name}-{self.version}"
+
+    @property
+    def public_url(self) -> str:
+        """As of `PypiPackage`."""
+        return _public_url(self.url, self.file_name)
+
+
+def _public_url(url: str, file_name: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return f"file:///{file_name}"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from docker_envs.environments.bytecode import CompilePolicy, choose_interpreter
 from docker_envs.environments.clobber import Clobber, find_clobbers
 from docker_envs.environments.filters import Filter, Saving, filtered_paths
 from docker_envs.environments.findings import Finding, FindingKind
@@ -34,13 +35,20 @@ class PypiEnvironment:
     findings: tuple[Finding, ...] = ()
     savings: tuple[Saving, ...] = ()
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether anything gets bytecode."""
+        return any(package.interpreter for package in self.packages)
+
 
 def plan_wheels(
     wheels: Sequence[ReadWheel],
     *,
     beside: Sequence[PlannedPackage] = (),
     owners: Mapping[str, str] | None = None,
+    taken: Mapping[str, str] | None = None,
     filters: Collection[Filter] = (),
+    compiling: CompilePolicy = CompilePolicy.NEVER,
 ) -> PypiEnvironment:
     """Decide what of each wheel is installed.
 
@@ -51,22 +59,29 @@ def plan_wheels(
         wheels: All of one environment.
         beside: Packages of other kinds, which keep all of their files.
         owners: Qualified names of those that bring distributions, by the distributions' names.
+        taken: Who has a file already, for messages, by path in the image.
         filters: What is left out.
+        compiling: Whether modules get bytecode.
 
     Raises:
-        BuildError: A wheel and a package of another kind have one path.
+        BuildError: A wheel has a path of a package of another kind, or one that is taken; or there is nothing to
+            compile with.
     """
     planned = [
         PlannedWheel(read, owners or {}, _filtered(read, filters))
         for read in sorted(wheels, key=lambda read: read.package.name)
     ]
     _check_beside(planned, beside)
+    _check_taken(planned, taken or {})
     clobbers = find_clobbers([(each.name, list(each.files())) for each in planned])
     dropped: dict[str, set[str]] = {}
     for clobber in clobbers:
         for loser in clobber.losers:
             dropped.setdefault(loser, set()).add(clobber.path)
-    final = tuple(replace(each, dropped=frozenset(dropped.get(each.name, ()))) for each in planned)
+    interpreter = choose_interpreter(compiling, planned[0].read.installation) if planned else None
+    final = tuple(
+        replace(each, dropped=frozenset(dropped.get(each.name, ())), interpreter=interpreter) for each in planned
+    )
     return PypiEnvironment(final, tuple(clobbers), tuple(_findings(clobbers)), tuple(_savings(final, filters)))
 
 
@@ -93,6 +108,16 @@ def _check_beside(wheels: Sequence[PlannedWheel], beside: Sequence[PlannedPackag
                 f"`{shown[wheel]}` and `{shown[other]}` both have `/{clobber.path}`",
                 hint=f"take what `{shown[wheel]}` brings from conda instead, or leave one of them out",
             )
+
+
+def _check_taken(wheels: Sequence[PlannedWheel], taken: Mapping[str, str]) -> None:
+    for wheel in wheels:
+        for path in wheel.files():
+            if path in taken:
+                raise BuildError(
+                    f"`{wheel.display_name}` and {taken[path]} both have `/{path}`",
+                    hint="use `--python-layout venv`, which keeps them apart",
+                )
 
 
 def _findings(clobbers: Sequence[Clobber]) -> Iterator[Finding]:

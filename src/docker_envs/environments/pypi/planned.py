@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from docker_envs.environments.bytecode import Compiler
 from docker_envs.environments.planned import PlannedPackage
+from docker_envs.environments.pypi.bytecode import with_bytecode
 from docker_envs.environments.pypi.wheel import Wheel
 from docker_envs.records.record import PYPI, RecordedPackage, qualified_name
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from packaging.markers import Environment, Marker
 
     from docker_envs.archive.entry import Entry
+    from docker_envs.environments.bytecode import Interpreter
     from docker_envs.environments.filters import Filter
     from docker_envs.environments.findings import Finding
     from docker_envs.environments.pypi.installation import Installation
@@ -119,12 +123,14 @@ class PlannedWheel(PlannedPackage):
         owners: Qualified names of packages of other kinds that bring distributions, by the distributions' names.
         filtered: Paths in the image that filters leave out, and which filter does.
         dropped: Paths in the image that are left out, since another wheel's file is there.
+        interpreter: What compiles its modules; None when nothing does.
     """
 
     read: ReadWheel
     owners: Mapping[str, str] = field(default_factory=dict)
     filtered: Mapping[str, Filter] = field(default_factory=dict)
     dropped: frozenset[str] = frozenset()
+    interpreter: Interpreter | None = None
     kind: ClassVar[str] = PYPI
 
     @property
@@ -167,6 +173,7 @@ class PlannedWheel(PlannedPackage):
         """All that the bytes of its entries depend on."""
         place = self.read.installation
         direct_url = self.locked.direct_url()
+        compiler = self.interpreter
         return {
             "kind": self.kind,
             "sha256": self.sha256,
@@ -179,6 +186,7 @@ class PlannedWheel(PlannedPackage):
             "requested": self.locked.requested,
             "direct_url": direct_url.decode() if direct_url else None,
             "dropped": sorted(self.omitted),
+            **({"compiler": [compiler.version, compiler.cache_tag]} if compiler is not None else {}),
         }
 
     def files(self) -> Iterator[str]:
@@ -191,14 +199,20 @@ class PlannedWheel(PlannedPackage):
         return int(ratio * sum(self.read.files[path] for path in self.files()))
 
     def iter_entries(self, host_path: Path, findings: list[Finding]) -> Iterator[Entry]:
-        """Its files as an installer would put them; see `Wheel.entries`."""
+        """Its files as an installer would put them, see `Wheel.entries`, and their bytecode."""
+        place = self.read.installation
         with Wheel(host_path) as wheel:
-            yield from wheel.entries(
-                self.read.installation,
+            entries = wheel.entries(
+                place,
                 requested=self.locked.requested,
                 direct_url=self.locked.direct_url(),
                 omitted=self.omitted,
             )
+            if self.interpreter is None:
+                yield from entries
+                return
+            with closing(Compiler(self.interpreter)) as compiler:
+                yield from with_bytecode(entries, place, compiler, package=self.name, findings=findings)
 
     def recorded(self, present: Collection[str]) -> RecordedPackage:
         """What the record of its environment says of it."""

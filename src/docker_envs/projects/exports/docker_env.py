@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from docker_envs.records.record import Record, RecordedSettings
 
 # Made by the build itself.
-_OWN_LAYERS = frozenset({"", "entrypoint"})
+_OWN_LAYERS = frozenset({"", "entrypoint", "virtual environment"})
 _TIMES = ("interval", "timeout", "start_period", "start_interval")
 
 

@@ -22,14 +22,14 @@ from docker_envs.builder.application.contents import (
 )
 from docker_envs.builder.application.layer import Application, owners_of
 from docker_envs.builder.application.planned_accounts import BaseAccounts, PlannedAccounts, plan_accounts
-from docker_envs.environments.conda.linking.noarch import PythonInfo
+from docker_envs.environments.pypi.installation import Installation
 from docker_envs.errors import BuildError, InvalidInputError
 from docker_envs.oci.image import scratch
 from docker_envs.report import SILENT
 from tests.images import AMD64, ARM64
 from tests.packages.wheel import write_project
 
-PYTHON = PythonInfo("3.11", "lib/python3.11/site-packages")
+PYTHON = Installation("/opt/conda", "3.11", "lib/python3.11/site-packages", 0)
 SITE = "opt/conda/lib/python3.11/site-packages"
 
 
@@ -240,7 +240,7 @@ def test_a_real_python_runs_the_project(tmp_path: Path, kind: str) -> None:
     prefix = tmp_path / "env"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    python = PythonInfo(version, f"lib/python{version}/site-packages")
+    python = Installation(str(prefix), version, f"lib/python{version}/site-packages", 0)
     root = write_project(tmp_path / "demo")
     # As in the image, the source is at its path under the root, which here is that of the host.
     source = ProjectSource(HostFiles(context=tmp_path, source="demo", path=f"{tmp_path}/app"))

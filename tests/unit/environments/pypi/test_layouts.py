@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from docker_envs.archive.entry import Kind
-from docker_envs.environments.conda.linking.bytecode import Compiler, Interpreter
+from docker_envs.environments.bytecode import Compiler, Interpreter
 from docker_envs.environments.findings import Finding, FindingKind
 from docker_envs.environments.pypi.base_python import BasePython, find_base_python
 from docker_envs.environments.pypi.bytecode import with_bytecode
@@ -122,7 +122,7 @@ def test_bytecode(tmp_path: Path) -> None:
         found = {
             entry.path.removeprefix(f"{target.site_packages_path}/"): (entry.read(), entry.mtime)
             for entry in with_bytecode(
-                entries, target, compiler, cache_tag="tag", package="x", findings=findings
+                entries, target, compiler, package="x", findings=findings
             )
         }  # fmt: skip
     compiler.close()

@@ -11,8 +11,8 @@ import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from docker_envs.archive.entry import DIRECTORY_MTIME, Entry, Kind, directory_entry, file_entry
+from docker_envs.environments.bytecode import MAX_SOURCE_SIZE, Compiler
 from docker_envs.environments.bytecode_path import bytecode_path
-from docker_envs.environments.conda.linking.bytecode import MAX_SOURCE_SIZE, Compiler
 from docker_envs.environments.conda.linking.noarch import SCRIPT_MODE
 from docker_envs.environments.conda.linking.placeholder import replace_binary, replace_text
 from docker_envs.environments.conda.linking.record import LinkedPath, make_record, record_path

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from docker_envs.environments.base import DEFAULT_PREFIX
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.link_scripts import LinkScript, emulated_links, find_link_scripts
 from docker_envs.environments.filters import Filter, filtered_paths
 from docker_envs.errors import BuildError, FormatError, InvalidInputError, PrefixTooLongError
@@ -15,7 +15,7 @@ from docker_envs.paths import parent_paths
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from docker_envs.environments.conda.linking.bytecode import Interpreter
+    from docker_envs.environments.bytecode import Interpreter
     from docker_envs.environments.conda.linking.noarch import PythonInfo
     from docker_envs.environments.conda.metadata import PackageMetadata, PathsEntry
     from docker_envs.environments.conda.package import CondaPackage

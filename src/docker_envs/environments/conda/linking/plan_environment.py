@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from docker_envs.environments.bytecode import choose_interpreter
 from docker_envs.environments.clobber import Clobber, find_case_conflicts, find_clobbers
-from docker_envs.environments.conda.linking.bytecode import choose_interpreter
 from docker_envs.environments.conda.linking.link_plan import LinkOptions, LinkPlan, plan_link
 from docker_envs.environments.conda.linking.link_scripts import LinkScript, Verdict
 from docker_envs.environments.conda.linking.noarch import PythonInfo

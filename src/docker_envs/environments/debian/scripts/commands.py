@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from docker_envs.environments.debian.system.accounts import Accounts
 from docker_envs.environments.debian.system.alternatives import Alternative, parse_install
 from docker_envs.environments.debian.system.model import Diversion, Generated, SystemModel
 from docker_envs.environments.debian.system.temporary_files import create_files
+from docker_envs.environments.debian.version import version_key
+from docker_envs.errors import FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,12 +242,8 @@ class Commands:
             return Outcome(output=f"{self.model.architecture}\n")
         if words[:1] in (["-S"], ["--search"]) and len(words) == 2:
             return Outcome(self._are_there(words), None)
-        if words[:1] == ["--compare-versions"] and len(words) == 4 and words[1] == "":
-            # No version is earlier than any, or with `-nl` later than any.
-            operator = words[2] or ""
-            is_less = operator.removesuffix("-nl") in ("lt", "le", "ne", "<", "<<", "<=")
-            is_more = operator.removesuffix("-nl") in ("gt", "ge", "ne", ">", ">>", ">=")
-            return Outcome(is_more if operator.endswith("-nl") else is_less)
+        if words[:1] == ["--compare-versions"] and len(words) == 4 and None not in words:
+            return _compared(*map(str, words[1:]))
         return _UNKNOWN
 
     def _architecture(self, words: list[str | None]) -> Outcome:
@@ -330,3 +329,26 @@ class Commands:
 
 def _without_package(act: Callable[[list[str]], bool]) -> Callable[[list[str], str], bool]:
     return lambda words, _: act(words)
+
+
+_OPERATORS = {"<": "le", "<<": "lt", "<=": "le", "=": "eq", ">=": "ge", ">>": "gt", ">": "ge"}
+_COMPARISONS: dict[str, Callable[[object, object], bool]] = {
+    name: getattr(operator, name) for name in ("lt", "le", "eq", "ne", "ge", "gt")
+}
+
+
+def _compared(one: str, sign: str, other: str) -> Outcome:
+    """What `dpkg --compare-versions` finds: no version is earlier than any, or with `-nl` later than any.
+
+    Spec: dpkg(1), "--compare-versions".
+    """
+    name = _OPERATORS.get(sign, sign)
+    compare = _COMPARISONS.get(name.removesuffix("-nl"))
+    if compare is None:
+        return _UNKNOWN
+    absent = 1 if name.endswith("-nl") else -1
+    try:
+        keys = [(0, version_key(version)) if version else (absent, ()) for version in (one, other)]
+    except FormatError:
+        return _UNKNOWN
+    return Outcome(compare(*keys))

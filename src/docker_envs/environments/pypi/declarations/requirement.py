@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidName, InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from docker_envs.environments.pypi.declarations.declaration import LocalProject, PypiRequirement
-from docker_envs.errors import InvalidDeclarationError
+from docker_envs.errors import InvalidDeclarationError, InvalidInputError
 
 #: What to do about distributions that are no wheels.
 _WHEELS_HINT = "build its wheel, and name that"
@@ -53,6 +53,18 @@ def read_requirement(
         return LocalProject(located, tuple(sorted(found.extras)), place)
     found.url = located
     return PypiRequirement(str(found), canonicalize_name(found.name), place, hashes or _hashes_of(located))
+
+
+def parse_distribution(text: str) -> str:
+    """The normalised name of a distribution.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    try:
+        return canonicalize_name(text.strip(), validate=True)
+    except InvalidName as error:
+        raise InvalidInputError(f"{text!r} is no name of a distribution") from error
 
 
 def _is_address(text: str) -> bool:

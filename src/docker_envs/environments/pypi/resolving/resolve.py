@@ -6,16 +6,17 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 from packaging.requirements import Requirement
 
 from docker_envs.documents.text_file import read_text
 from docker_envs.documents.toml_document import parse_toml
 from docker_envs.environments.pypi.declarations.pylock import PypiLock, parse_lock
+from docker_envs.environments.pypi.resolving.index_credentials import IndexCredentials
 from docker_envs.environments.pypi.resolving.installed import write_placeholder
 from docker_envs.environments.pypi.resolving.pip_configuration import indexes_of_pip
 from docker_envs.environments.pypi.resolving.select import (
+    ALL,
     PypiResolution,
     check_hashes,
     select_packages,
@@ -25,7 +26,7 @@ from docker_envs.environments.pypi.resolving.uv import UvSettings, host_python, 
 from docker_envs.errors import BuildError, SolveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from docker_envs.environments.pypi.declarations.declaration import (
         LocalProject,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
         PypiIndexes,
         PypiRequirement,
     )
-    from docker_envs.environments.pypi.package import PypiPackage
     from docker_envs.environments.pypi.resolving.installed import InstalledDistribution
     from docker_envs.environments.pypi.target import PypiTarget
 
@@ -48,6 +48,7 @@ def resolve_pypi(
     target: PypiTarget,
     *,
     installed: Sequence[InstalledDistribution] = (),
+    sdists: Collection[str] = (),
     settings: UvSettings | None = None,
 ) -> PypiResolution:
     """Choose the wheels of an environment: those of a lock, or those that uv chooses.
@@ -56,6 +57,7 @@ def resolve_pypi(
         declaration: What is wanted.
         target: What it will run on.
         installed: What is there already, and stays.
+        sdists: Normalised names of distributions whose source may be built where there is no other way; see `ALL`.
         settings: How uv works.
 
     Raises:
@@ -64,23 +66,36 @@ def resolve_pypi(
         BuildError: Something has no wheel for the target.
         TransportError: An index cannot be read.
     """
+    settings = settings or UvSettings()
     if declaration.lock is not None:
-        return select_packages(declaration.lock, target, installed=installed)
+        found = select_packages(declaration.lock, target, installed=installed, sdists=sdists)
+        return _authorized(found, declaration, settings)
     if declaration.is_empty:
         return PypiResolution(())
-    solver = _Solver(declaration, target, settings or UvSettings())
+    solver = _Solver(declaration, target, settings)
     try:
-        found = solver.solve(installed)
+        found = solver.solve_at_all(installed, sdists)
     except (SolveError, BuildError) as error:
         raise solver.explained(error, installed) from error
+    found = _authorized(found, declaration, settings)
     named = [requirement.name for requirement in declaration.requirements]
-    packages = with_requested((solver.authorized(package) for package in found.packages), named)
+    packages, sources = with_requested(found.packages, named), with_requested(found.sources, named)
     allowed = {each.name: each.hashes for each in declaration.requirements if each.hashes}
-    check_hashes(packages, allowed, source=declaration.source)
+    check_hashes((*packages, *sources), allowed, source=declaration.source)
     notes = _lost_extras(declaration.requirements, found.provided)
     roots = {project.root for project in declaration.projects}
     projects = (*declaration.projects, *(each for each in found.projects if each.root not in roots))
-    return replace(found, packages=packages, projects=projects, notes=tuple(notes))
+    return replace(found, packages=packages, sources=sources, projects=projects, notes=tuple(notes))
+
+
+def _authorized(found: PypiResolution, declaration: PypiDeclaration, settings: UvSettings) -> PypiResolution:
+    """The same with the credentials that are known for the files."""
+    known = IndexCredentials.load(settings.environ, indexes=[declaration.indexes], directory=declaration.directory)
+    return replace(
+        found,
+        packages=tuple(replace(each, url=known.authorized(each.url)) for each in found.packages),
+        sources=tuple(replace(each, url=known.authorized(each.url)) for each in found.sources),
+    )
 
 
 class _Solver:
@@ -90,8 +105,17 @@ class _Solver:
         self._settings = settings
         self._indexes = indexes_of_pip(settings.environ).merged(declaration.indexes)
 
-    def solve(self, installed: Sequence[InstalledDistribution]) -> PypiResolution:
-        """What uv chooses."""
+    def solve_at_all(self, installed: Sequence[InstalledDistribution], sdists: Collection[str]) -> PypiResolution:
+        """What uv chooses: wheels alone, or where that cannot be, with sources that may be built."""
+        try:
+            return self.solve(installed)
+        except (SolveError, BuildError):
+            if not sdists:
+                raise
+        return self.solve(installed, sdists)
+
+    def solve(self, installed: Sequence[InstalledDistribution], sdists: Collection[str] = ()) -> PypiResolution:
+        """What uv chooses; of distributions that may be built, source is taken before wheels."""
         with tempfile.TemporaryDirectory(prefix="docker-envs-") as name:
             folder = Path(name).resolve()
             directory = self._declaration.directory or folder
@@ -100,10 +124,10 @@ class _Solver:
             constraints = [each.text for each in self._declaration.constraints]
             constraints += [f"{each.name} @ {write_placeholder(folder, each).as_uri()}" for each in installed]
             (folder / "constraints.txt").write_text("\n".join(constraints) + "\n")
-            arguments = ["pip", "compile", str(folder / "requirements.txt"), *self._options(folder)]
+            arguments = ["pip", "compile", str(folder / "requirements.txt"), *self._options(folder, sdists)]
             printed = run_uv(arguments, directory=directory, settings=self._settings)
             lock = PypiLock(parse_lock(Path("uv"), printed), self._declaration.source, directory)
-            return select_packages(lock, self._target, installed=installed)
+            return select_packages(lock, self._target, installed=installed, sdists=sdists)
 
     def _requirements(self) -> Iterator[str]:
         yield from _index_lines(self._indexes)
@@ -113,23 +137,13 @@ class _Solver:
             name = _name(project.root)
             yield f"{name}{extras} @ {project.root.as_uri()}" if name else f"{project.root}{extras}"
 
-    def _options(self, folder: Path) -> Iterator[str]:
+    def _options(self, folder: Path, sdists: Collection[str]) -> Iterator[str]:
         yield from ("--constraints", str(folder / "constraints.txt"), "--format", "pylock.toml", "--no-header")
         yield from ("--python-version", self._target.python, *host_python())
-        yield from _build_options(self._declaration.projects)
+        yield from _build_options(self._declaration.projects, sdists)
         yield from _platform_options(self._target)
         if self._declaration.prereleases:
             yield "--prerelease=allow"
-
-    def authorized(self, package: PypiPackage) -> PypiPackage:
-        """A package with the credentials that the declaration has for its index."""
-        parts = urlsplit(package.url)
-        for index in (self._indexes.index_url, *self._indexes.extra_index_urls, *self._indexes.find_links):
-            known = urlsplit(index or "")
-            user, _, host = known.netloc.rpartition("@")
-            if user and (known.scheme, host) == (parts.scheme, parts.netloc):
-                return replace(package, url=urlunsplit(parts._replace(netloc=f"{user}@{host}")))
-        return package
 
     def explained(
         self, error: SolveError | BuildError, installed: Sequence[InstalledDistribution]
@@ -159,10 +173,15 @@ class _Solver:
         return error
 
 
-def _build_options(projects: Iterable[LocalProject]) -> Iterator[str]:
-    """Only the projects of the declaration may be built: where their metadata are not all in `pyproject.toml`."""
+def _build_options(projects: Iterable[LocalProject], sdists: Collection[str]) -> Iterator[str]:
+    """Only the projects of the declaration may be built, where their metadata are not all in `pyproject.toml`.
+
+    So may be what somebody allowed.
+    """
+    if ALL in sdists:
+        return
     yield "--only-binary=:all:"
-    names = {_name(project.root) for project in projects}
+    names = {_name(project.root) for project in projects} | set(sdists)
     yield from (f"--no-binary={name}" for name in sorted(filter(None, names)))
 
 

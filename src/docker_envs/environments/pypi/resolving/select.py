@@ -6,18 +6,19 @@ Spec: PyPA specifications, "pylock.toml Specification", "Installation".
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from packaging.pylock import PackageArchive, PackageDirectory, PackageSdist, PackageVcs, PackageWheel, PylockSelectError
 
 from docker_envs.environments.pypi.declarations.declaration import LocalProject
-from docker_envs.environments.pypi.package import PypiPackage
+from docker_envs.environments.pypi.package import PypiPackage, PypiSdist
 from docker_envs.environments.pypi.resolving.uv import source_hint
 from docker_envs.errors import BuildError, InvalidDeclarationError, InvalidInputError, SolveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from packaging.pylock import Package
 
@@ -28,12 +29,19 @@ if TYPE_CHECKING:
     Chosen = tuple[Package, PackageVcs | PackageDirectory | PackageArchive | PackageWheel | PackageSdist]
 
 
+#: In place of a name: every distribution may be built.
+ALL = "all"
+
+AnyFile = TypeVar("AnyFile", PypiPackage, PypiSdist)
+
+
 @dataclass(frozen=True, slots=True)
 class PypiResolution:
     """What an environment gets.
 
     Attributes:
         packages: Wheels, sorted by name.
+        sources: Source distributions that are to be built, sorted by name.
         projects: Directories of the building host, to be built.
         provided: What was wanted and is there already, sorted by name.
         notes: What the user should know, one line each.
@@ -43,10 +51,15 @@ class PypiResolution:
     projects: tuple[LocalProject, ...] = ()
     provided: tuple[InstalledDistribution, ...] = ()
     notes: tuple[str, ...] = ()
+    sources: tuple[PypiSdist, ...] = ()
 
 
 def select_packages(
-    lock: PypiLock, target: PypiTarget, *, installed: Iterable[InstalledDistribution] = ()
+    lock: PypiLock,
+    target: PypiTarget,
+    *,
+    installed: Iterable[InstalledDistribution] = (),
+    sdists: Collection[str] = (),
 ) -> PypiResolution:
     """Take from a lock what a target needs.
 
@@ -54,26 +67,30 @@ def select_packages(
         lock: The lock.
         target: What distributions will run on.
         installed: What is there already; it stays, and must be what the lock says.
+        sdists: Normalised names of distributions whose source may be built, or `ALL`.
 
     Raises:
         InvalidDeclarationError: The lock is not for the target.
         BuildError: Something has no wheel for the target.
         SolveError: Something is installed in another version.
     """
-    there = {each.name: each for each in installed}
-    packages, projects, provided = [], [], []
+    there, sdists = {each.name: each for each in installed}, frozenset(sdists)
+    packages, projects, provided, sources = [], [], [], []
     for package, chosen in _chosen(lock, target):
         if package.name in there:
             provided.append(_agreed(package, there[package.name], lock))
         elif isinstance(chosen, PackageDirectory):
             root = (lock.directory / chosen.path / (chosen.subdirectory or "")).resolve()
             projects.append(LocalProject(root, (), lock.source))
+        elif isinstance(chosen, PackageSdist) and not sdists.isdisjoint((package.name, ALL)):
+            sources.append(_source(package, chosen, lock))
         else:
             packages.append(_package(package, chosen, lock, target))
     return PypiResolution(
         tuple(sorted(packages, key=lambda each: each.name)),
         tuple(sorted(projects, key=lambda each: str(each.root))),
         tuple(sorted(provided, key=lambda each: each.name)),
+        sources=tuple(sorted(sources, key=lambda each: each.name)),
     )
 
 
@@ -127,6 +144,19 @@ def _package(
     return found
 
 
+def _source(package: Package, chosen: PackageSdist, lock: PypiLock) -> PypiSdist:
+    url = _url(chosen.url, chosen.path, lock)
+    name = chosen.name or PurePosixPath(unquote(urlsplit(url).path)).name
+    return PypiSdist(
+        package.name,
+        str(package.version or ""),
+        url,
+        name,
+        (chosen.hashes.get("sha256") or "").lower() or None,
+        chosen.size,
+    )
+
+
 def _url(url: str | None, path: str | None, lock: PypiLock) -> str:
     """An address; a path is relative to the lock."""
     return url if url and urlsplit(url).scheme else (lock.directory / (path or url or "")).resolve().as_uri()
@@ -141,7 +171,9 @@ def _agreed(package: Package, there: InstalledDistribution, lock: PypiLock) -> I
     return there
 
 
-def check_hashes(packages: Iterable[PypiPackage], allowed: Mapping[str, tuple[str, ...]], *, source: str) -> None:
+def check_hashes(
+    packages: Iterable[PypiPackage | PypiSdist], allowed: Mapping[str, tuple[str, ...]], *, source: str
+) -> None:
     """See that wheels are among those that a declaration allows.
 
     Args:
@@ -165,7 +197,7 @@ def check_hashes(packages: Iterable[PypiPackage], allowed: Mapping[str, tuple[st
             )
 
 
-def with_requested(packages: Iterable[PypiPackage], names: Iterable[str]) -> tuple[PypiPackage, ...]:
+def with_requested(packages: Iterable[AnyFile], names: Iterable[str]) -> tuple[AnyFile, ...]:
     """The packages, with those marked that a declaration names itself."""
     wanted = frozenset(names)
     return tuple(replace(package, requested=package.name in wanted) for package in packages)

@@ -58,13 +58,14 @@ class UvSettings:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
-def run_uv(arguments: Sequence[str], *, directory: Path, settings: UvSettings) -> str:
+def run_uv(arguments: Sequence[str], *, directory: Path, settings: UvSettings, quiet: bool = True) -> str:
     """What uv prints.
 
     Args:
         arguments: The command and its options, without credentials.
         directory: Where it runs; it looks for its configuration there, and above.
         settings: How it works.
+        quiet: Whether errors are all that it says; else what a build prints is told with them.
 
     Raises:
         SolveError: No set of distributions fits; the message holds the explanation.
@@ -74,7 +75,7 @@ def run_uv(arguments: Sequence[str], *, directory: Path, settings: UvSettings) -
     """
     from uv import find_uv_bin
 
-    options = ["--quiet", "--no-progress", "--color=never", "--no-python-downloads"]
+    options = [*(["--quiet"] if quiet else []), "--no-progress", "--color=never", "--no-python-downloads"]
     options += ["--offline"] if settings.offline else []
     options += ["--cache-dir", str(settings.cache)] if settings.cache is not None else []
     environ = {name: value for name, value in settings.environ.items() if name not in _DROPPED}
@@ -115,7 +116,8 @@ def source_hint(name: str) -> str:
     """What to do about a distribution without a wheel that fits."""
     return (
         f"only a machine like the target can build `{name}`: choose a version that has a "
-        f"wheel, take it from conda, or build its wheel there and name the file"
+        f"wheel, take it from conda, build its wheel there and name the file, or let it be built here with "
+        f"`--build-sdists {name}`"
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docker_envs.environments.conda.linking.bytecode import CompilePolicy
+from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.filters import Filter, Saving, filtered_paths, parse_filters
 from docker_envs.errors import InvalidInputError, PrefixTooLongError

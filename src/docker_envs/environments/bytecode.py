@@ -1,4 +1,4 @@
-"""Bytecode for `noarch: python` packages, which come without: made by an interpreter of the target's version.
+"""Bytecode for packages that come without (`noarch: python`, wheels): made by an interpreter of the target's version.
 
 Bytecode depends on the minor version of Python alone, not on the platform, so an interpreter of the building host will
 do. It is made hash-based and unchecked: valid whatever the source's time is, and for good, as an image's files are.
@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -25,8 +25,6 @@ from docker_envs.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from docker_envs.environments.conda.linking.noarch import PythonInfo
 
 #: The largest module that is compiled, in bytes, since it is held in memory.
 MAX_SOURCE_SIZE = 16 << 20
@@ -59,6 +57,18 @@ class CompilePolicy(StrEnum):
     ALWAYS = "always"
 
 
+class TargetPython(Protocol):
+    """The Python of an environment."""
+
+    @property
+    def version(self) -> str:
+        """Major and minor."""
+
+    @property
+    def implementation(self) -> str:
+        """`cpython` or `pypy`, as `sys.implementation.name` has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interpreter:
     """A Python of the building host.
@@ -81,7 +91,7 @@ class _Probed(msgspec.Struct):
     final: bool
 
 
-def choose_interpreter(policy: CompilePolicy, python: PythonInfo | None) -> Interpreter | None:
+def choose_interpreter(policy: CompilePolicy, python: TargetPython | None) -> Interpreter | None:
     """The interpreter that compiles for an environment's Python; None when nothing is compiled.
 
     Raises:
@@ -98,7 +108,7 @@ def choose_interpreter(policy: CompilePolicy, python: PythonInfo | None) -> Inte
     return found
 
 
-def find_interpreter(python: PythonInfo) -> Interpreter | None:
+def find_interpreter(python: TargetPython) -> Interpreter | None:
     """A released interpreter of the same implementation and minor version: this one, or one on the `PATH`.
 
     Cost: a few milliseconds for each candidate, since it is asked who it is.
@@ -190,11 +200,11 @@ def _environment() -> dict[str, str]:
     return {**kept, "LC_ALL": "C", "PYTHONHASHSEED": "0"}
 
 
-def _command(python: PythonInfo) -> str:
+def _command(python: TargetPython) -> str:
     return f"{'pypy' if python.implementation == 'pypy' else 'python'}{python.version}"
 
 
-def _candidates(python: PythonInfo) -> Iterator[str]:
+def _candidates(python: TargetPython) -> Iterator[str]:
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if (sys.implementation.name, own) == (python.implementation, python.version) and sys.executable:
         yield sys.executable

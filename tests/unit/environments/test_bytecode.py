@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker_envs.archive.entry import Kind
-from docker_envs.environments.bytecode_path import bytecode_path
-from docker_envs.environments.conda.linking import bytecode_worker
-from docker_envs.environments.conda.linking.bytecode import (
+from docker_envs.environments import bytecode_worker
+from docker_envs.environments.bytecode import (
     CompilePolicy,
     Compiler,
     Interpreter,
     choose_interpreter,
     find_interpreter,
 )
+from docker_envs.environments.bytecode_path import bytecode_path
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.linking.noarch import PythonInfo
 from docker_envs.environments.findings import Finding, FindingKind
