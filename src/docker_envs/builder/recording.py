@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from docker_envs.oci.layer import Layer
     from docker_envs.planner.plan import Plan
 
+#: What the layer of what Debian packages have together is called.
+SYSTEM_TITLE = "system of the Debian packages"
 #: What the layer of a virtual environment without its distributions is called.
 VENV_TITLE = "virtual environment"
 #: What must be a directory, or the record itself; relative to the prefix.

@@ -12,6 +12,7 @@ from docker_envs.builder.cached_layers import CachedLayers, Makers
 from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
+from docker_envs.builder.recorded_plan import link_options
 from docker_envs.builder.recording import check_packages
 from docker_envs.builder.resolve import DOWNLOADS, read_packages
 from docker_envs.builder.updating.assemble import assemble
@@ -19,7 +20,6 @@ from docker_envs.builder.updating.choose import choose_packages, located_package
 from docker_envs.builder.updating.groups import updated_groups
 from docker_envs.builder.updating.place import find_place
 from docker_envs.builder.updating.planned import Side, Update, plan_update
-from docker_envs.builder.verify import link_options
 from docker_envs.environments.conda.linking.plan_environment import plan_environment
 from docker_envs.errors import InvalidInputError, NotFoundError
 from docker_envs.planner.environment import PlannedEnvironment
