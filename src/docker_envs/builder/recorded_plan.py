@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from docker_envs.archive.entry import Entry
     from docker_envs.builder.cache import CacheDirectory
     from docker_envs.builder.fetching import Archives
+    from docker_envs.builder.pythons import WheelPlace
     from docker_envs.builder.recorded import AnyPackage
+    from docker_envs.builder.remote_caches import RemoteCaches
     from docker_envs.oci.image import Image
     from docker_envs.planner.plan import Plan
     from docker_envs.records.record import FoundRecord, Record
@@ -52,11 +54,13 @@ class RecordedPlan:
         plan: Those of packages.
         archives: Gets the packages.
         others: Entries of those without packages that are functions of packages, base and record, by their titles.
+        place: Where distributions go; None when there are none.
     """
 
     plan: Plan
     archives: Archives
     others: Mapping[str, Sequence[Entry]]
+    place: WheelPlace | None = None
 
 
 def plan_recorded(
@@ -68,17 +72,21 @@ def plan_recorded(
     known: CacheDirectory,
     open_url: Callable[[str], ByteSource],
     reporter: Reporter,
+    caches: RemoteCaches | None = None,
+    layers: Sequence[Sequence[str]] | None = None,
 ) -> RecordedPlan:
     """Plan the layers of a record.
 
     Args:
         image: The image with the record; where there are Debian packages, layers below those of the record are read.
         found: The record.
-        lock: Where its packages can be had.
+        lock: Where its packages can be had, or others that come in their place.
         cache: Where packages are kept.
         known: Where it is kept what was read of Debian packages and bases.
         open_url: Opens an http(s) URL.
         reporter: Hears what is done.
+        caches: Remote caches that may have metadata of packages.
+        layers: Qualified names of the packages of each layer, lowest first; by default as in the record.
 
     Raises:
         FormatError: A package, layer or the record is damaged.
@@ -89,7 +97,7 @@ def plan_recorded(
     """
     record, options = found.record, link_options(found.record)
     packages, archives = read_packages(
-        _of_kind(lock, CondaPackage), cache=cache, caches=None, open_url=open_url, reporter=reporter
+        _of_kind(lock, CondaPackage), cache=cache, caches=caches, open_url=open_url, reporter=reporter
     )
     conda = plan_environment(packages, options)
     debian = _plan_debian(image, found, _of_kind(lock, DebianPackage), archives, known, reporter)
@@ -97,8 +105,10 @@ def plan_recorded(
     place = recorded_place(record, conda, image) if wheels or record.python is not None else None
     read = read_wheels(wheels, place, archives=archives, reporter=reporter) if place is not None else ()
     beside = (*debian.packages, *conda.packages)
-    pypi = plan_wheels(read, beside=beside, filters=options.filters, compiling=options.compile)
-    layers = [layer.packages for layer in record.layers if layer.packages]
+    owners = {} if place is None else place.owners
+    pypi = plan_wheels(read, beside=beside, owners=owners, filters=options.filters, compiling=options.compile)
+    if layers is None:
+        layers = [layer.packages for layer in record.layers if layer.packages]
     plan = make_plan(
         PlannedEnvironment(conda, pypi, debian),
         budget=len(layers),
@@ -106,7 +116,7 @@ def plan_recorded(
         layers=layers,
     )
     venv = place.environment.entries() if place is not None and place.environment is not None else ()
-    return RecordedPlan(plan, archives, {SYSTEM_TITLE: debian.entries, VENV_TITLE: venv})
+    return RecordedPlan(plan, archives, {SYSTEM_TITLE: debian.entries, VENV_TITLE: venv}, place)
 
 
 def _of_kind(lock: Sequence[AnyPackage], kind: type[Package]) -> list[Package]:
