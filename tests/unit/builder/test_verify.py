@@ -10,24 +10,36 @@ import msgspec
 import pytest
 
 from docker_envs.archive.entry import file_entry
+from docker_envs.builder.build import build as build_image
 from docker_envs.builder.deliver import channel_opener
 from docker_envs.builder.recorded import recorded_packages
 from docker_envs.builder.recording import SYSTEM_TITLE
+from docker_envs.builder.remote_caches import CacheUse
+from docker_envs.builder.request import Destinations
+from docker_envs.builder.updating.choose import Wanted
+from docker_envs.builder.updating.images import UpdateSettings, update_images
 from docker_envs.builder.verify import Verification, check_verification, verify_image
+from docker_envs.environments.conda.declarations.declaration import Declaration
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
+from docker_envs.environments.conda.solving.channels import parse_channel
 from docker_envs.environments.debian.declarations.source import AptSource
 from docker_envs.environments.debian.package import DebianPackage
 from docker_envs.errors import BuildError, InvalidInputError, NotFoundError, VerificationError
+from docker_envs.images.location import parse_location
 from docker_envs.images.transports import Transports
 from docker_envs.oci.edit import append_layer
+from docker_envs.oci.reference import Reference
 from docker_envs.records.record import Record, RecordedDistribution, read_records
+from docker_envs.transports.files.layout import read_layout
+from docker_envs.validate import validate_image
 from tests.apt_builds import AptFixture
 from tests.images import make_image
-from tests.packages.build import text
+from tests.packages.build import PackageSpec, text, write_channel
 from tests.packages.debian_archive import Deb, deb
 from tests.recorded import debian_package, package, record
 from tests.recorded_images import with_record
 from tests.simulators.channel import ChannelSimulator
+from tests.simulators.registry import RegistrySimulator
 from tests.unit.images import make_layer
 
 if TYPE_CHECKING:
@@ -183,3 +195,62 @@ def test_located_packages() -> None:
 def test_packages_that_cannot_be_had(given: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         recorded_packages(record(given), ())
+
+
+def test_debian_packages_stay_when_conda_packages_change(apt: AptFixture, tmp_path: Path) -> None:
+    """Their layers and that of their system do not move, and the result is what a build makes."""
+    specs = [PackageSpec("leaf", version, {"share/leaf": text(version)}) for version in ("1.0", "1.1")]
+    channel = parse_channel(write_channel(tmp_path / "channel", specs).as_uri(), directory=tmp_path)
+    with (simulator := ChannelSimulator(apt.archive)).running():
+        source = AptSource(simulator.channel, ("tester",), ("main",), apt.signer.public)
+
+        def build(name: str, spec: str) -> Image:
+            destinations = Destinations((Reference.parse("x:1"),), layout=tmp_path / name)
+            declaration = Declaration((channel,), (spec,))
+            return apt.build(
+                "app", apt={"sources": (source,)}, declaration=declaration, destinations=destinations
+            ).image
+
+        before, built = build("before", "leaf=1.0"), build("built", "leaf=1.1")
+        transports = Transports(apt.request().connection, reporter=apt.listener)
+
+        def change(**wanted: Any) -> Image:
+            target = parse_location(f"oci:{tmp_path / 'after'}:1")
+            changes = Wanted(channels=(channel,), **wanted)
+            settings = UpdateSettings(cache=apt.cache, caches=CacheUse())
+            update_images(parse_location(f"oci:{tmp_path / 'before'}"), target, changes, settings, transports)
+            (named,) = read_layout(tmp_path / "after")
+            validate_image(named.image)
+            return named.image
+
+        assert change(specs=("leaf",)).digest == built.digest
+        assert read_records(before)[0].record.by_name["leaf"].version == "1.0"
+        for name in ("app", "deb:app"):
+            with pytest.raises(InvalidInputError, match="`app` is a Debian package, and only conda's"):
+                change(removed=(name,))
+        with pytest.raises(InvalidInputError, match="has no package `ap`"):
+            change(specs=("ap",))
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["registry", "file"])
+def test_layers_of_debian_packages_come_from_remote_caches(apt: AptFixture, tmp_path: Path, keep: bool) -> None:
+    with (registry := RegistrySimulator()).running():
+        cache = Reference.parse(f"{registry.address}/cache")
+        target = Reference.parse(f"{registry.address}/app:1")
+        first = apt.build("app", destinations=Destinations(push=(target,)), caches=CacheUse(targets=(cache,)))
+        registry.log.clear()
+        archive = tmp_path / "image.tar" if keep else None
+        request = apt.request(
+            "app",
+            destinations=Destinations((target,), push=() if keep else (target,), archive=archive),
+            caches=CacheUse(sources=(cache,)),
+            cache=tmp_path / "cold",
+        )
+        again = build_image(request)
+        assert again.image.digest == first.image.digest
+        layers = {layer.digest for layer in first.image.layers[:-2]}
+        asked = [request.path.rpartition("/")[2] for request in registry.log if request.method == "GET"]
+        assert bool(layers & {*asked}) is keep
+        mounts = {request.query["mount"][0] for request in registry.log if "mount" in request.query}
+        assert keep or mounts >= {str(digest) for digest in layers}
+        assert verify(apt, again.image, packages_of(again)).differing == []
