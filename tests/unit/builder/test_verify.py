@@ -239,10 +239,11 @@ def test_layers_of_debian_packages_come_from_remote_caches(apt: AptFixture, tmp_
         target = Reference.parse(f"{registry.address}/app:1")
         first = apt.build("app", destinations=Destinations(push=(target,)), caches=CacheUse(targets=(cache,)))
         registry.log.clear()
+        other = Reference.parse(f"{registry.address}/other:1")
         archive = tmp_path / "image.tar" if keep else None
         request = apt.request(
             "app",
-            destinations=Destinations((target,), push=() if keep else (target,), archive=archive),
+            destinations=Destinations((other,), push=() if keep else (other,), archive=archive),
             caches=CacheUse(sources=(cache,)),
             cache=tmp_path / "cold",
         )
