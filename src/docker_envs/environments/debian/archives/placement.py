@@ -48,9 +48,20 @@ class Placement:
     diversions: Mapping[str, str] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     attributes: Mapping[str, Attributes] = field(default_factory=dict)
+    _directories: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def resolved(self, path: str) -> str:
         """A path with the links among its parents followed, not itself."""
+        directory, slash, name = path.rpartition("/")
+        if not slash:
+            return path
+        place = self._directories.get(directory)
+        if place is None:
+            # Most files of a package are in few directories.
+            place = self._directories[directory] = self._followed(f"{directory}/").removesuffix("/")
+        return f"{place}/{name}"
+
+    def _followed(self, path: str) -> str:
         for _ in range(_MAX_FOLLOWED):
             link = next((parent for parent in parent_paths(path) if parent in self.links), None)
             if link is None:

@@ -5,6 +5,7 @@ Spec: Debian, "DebianRepository/Format".
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 #: Longest release and longest index (unpacked) in bytes; Debian's have 0.2 MB and 50 MB.
 MAX_RELEASE = 32 << 20
 MAX_INDEX = 1 << 30
+
+#: Releases, and indexes, that are read at once.
+_AT_ONCE = 4
 
 # Best first: smaller at the same cost, as parsing takes longer than unpacking.
 _SUFFIXES = (".xz", ".zst", ".gz", ".bz2", "")
@@ -104,16 +108,19 @@ class ArchiveReader:
             FormatError: One is malformed.
             TransportError: One cannot be fetched.
         """
-        tables: list[ReleasedTable] = []
-        releases: list[SignedRelease] = []
-        for source in declaration.archives():
-            if source.architectures and architecture not in source.architectures:
-                continue
-            for suite in source.suites:
-                signed = self.read_release(source, suite)
-                releases.append(signed)
-                tables += self._read_tables(source, signed, architecture)
-        return PackageIndex(architecture, tables), tuple(releases)
+        wanted = [
+            (source, suite)
+            for source in declaration.archives()
+            if not source.architectures or architecture in source.architectures
+            for suite in source.suites
+        ]
+        with ThreadPoolExecutor(_AT_ONCE) as executor:
+            releases = tuple(executor.map(lambda each: self.read_release(*each), wanted))
+            tables = executor.map(
+                lambda each: list(self._read_tables(each[0][0], each[1], architecture)),
+                zip(wanted, releases, strict=True),
+            )
+            return PackageIndex(architecture, [table for each in tables for table in each]), releases
 
     def read_release(self, source: AptSource, suite: str) -> SignedRelease:
         """The release of one suite, verified.
