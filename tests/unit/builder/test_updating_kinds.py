@@ -124,6 +124,7 @@ def test_python_stays_with_its_wheels(place: Path, index: PackageIndexSimulator)
     [
         ("update", ("known-conda=2.0",), 6, "would lack what they need: `web` needs `known<2`"),
         ("update", ("python=3.12", "known-conda=1.0"), 6, "the wheels in the image are for Python 3.11.4, not 3.12.1"),
+        ("update", ("known-conda=1.9",), 6, "both have `/opt/conda/lib/python3.11/site-packages/web.py`"),
         ("update", ("web",), 2, "`web` is a distribution from PyPI, and only conda's packages can be changed"),
         ("remove", ("web",), 2, "`web` is a distribution from PyPI"),
         ("remove", ("pypi:web",), 2, "`web` is a distribution from PyPI"),
