@@ -178,14 +178,16 @@ def test_backports_come_only_when_asked_for(tmp_path: Path) -> None:
     assert versions("a=9*") == versions("a/tester-backports") == ["9.0"]
 
 
+# It ends at once, since rattler's threads may crash an interpreter that takes itself apart.
 CHILD = """\
-import sys
+import os, sys
 from pathlib import Path
 from tests.packages.debian_archive import deb
 from tests.unit.environments.debian.support import chosen, solved
 debs = [deb(f"p{n}", depends=f"p{n + 1} | q{n}, v{n % 3}", provides=f"v{(n + 1) % 3}") for n in range(60)]
 debs += [deb(f"q{n}", conflicts=f"p{n + 5}") for n in range(60)] + [deb("p60")]
-print(chosen(solved(Path(sys.argv[1]), debs, "p0 q10 q40")))
+print(chosen(solved(Path(sys.argv[1]), debs, "p0 q10 q40")), flush=True)
+os._exit(0)
 """
 
 
