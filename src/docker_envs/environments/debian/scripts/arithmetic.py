@@ -18,19 +18,6 @@ _TOKEN = re.compile(r"\s*(?:(\d+)|\$?\{?([A-Za-z_]\w*)\}?|(<=|>=|==|!=|&&|\|\||[
 _LONGEST = 500
 _LARGEST = 1 << 62
 _MAX_DEPTH = 20
-_LEVELS: tuple[dict[str, Callable[[int, int], int]], ...] = (
-    {"||": lambda one, other: int(bool(one or other))},
-    {"&&": lambda one, other: int(bool(one and other))},
-    {"==": lambda one, other: int(one == other), "!=": lambda one, other: int(one != other)},
-    {
-        "<": lambda one, other: int(one < other),
-        "<=": lambda one, other: int(one <= other),
-        ">": lambda one, other: int(one > other),
-        ">=": lambda one, other: int(one >= other),
-    },
-    {"+": operator.add, "-": operator.sub},
-    {"*": operator.mul, "/": lambda one, other: _divided(one, other), "%": lambda one, other: _remainder(one, other)},
-)
 
 
 def evaluate(expression: str, value: Callable[[str], str]) -> int:
@@ -69,6 +56,33 @@ def _number(text: str) -> str:
     return text
 
 
+def _divided(one: int, other: int) -> int:
+    """The quotient, towards zero."""
+    if other == 0:
+        raise UnknownValueError("arithmetic")
+    quotient = abs(one) // abs(other)
+    return quotient if (one < 0) == (other < 0) else -quotient
+
+
+def _remainder(one: int, other: int) -> int:
+    return one - _divided(one, other) * other
+
+
+_LEVELS: tuple[dict[str, Callable[[int, int], int]], ...] = (
+    {"||": lambda one, other: int(bool(one or other))},
+    {"&&": lambda one, other: int(bool(one and other))},
+    {"==": lambda one, other: int(one == other), "!=": lambda one, other: int(one != other)},
+    {
+        "<": lambda one, other: int(one < other),
+        "<=": lambda one, other: int(one <= other),
+        ">": lambda one, other: int(one > other),
+        ">=": lambda one, other: int(one >= other),
+    },
+    {"+": operator.add, "-": operator.sub},
+    {"*": operator.mul, "/": _divided, "%": _remainder},
+)
+
+
 class _Reading:
     def __init__(self, tokens: list[str]) -> None:
         self.rest = tokens[::-1]
@@ -85,34 +99,22 @@ class _Reading:
         return result
 
     def _operand(self) -> int:
-        token = self.rest.pop() if self.rest else ""
+        word = self.rest.pop() if self.rest else ""
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise UnknownValueError("arithmetic")
         try:
-            if token in ("-", "+", "!"):
+            if word in ("-", "+", "!"):
                 inner = self._operand()
-                return {"-": -inner, "+": inner, "!": int(not inner)}[token]
-            if token == "(":
+                return {"-": -inner, "+": inner, "!": int(not inner)}[word]
+            if word == "(":
                 inner = self.level(0)
                 if not self.rest or self.rest.pop() != ")":
                     raise UnknownValueError("arithmetic")
                 return inner
             # A leading zero would be octal.
-            if not re.fullmatch(r"-?(?:0|[1-9]\d{0,17})", token):
+            if not re.fullmatch(r"-?(?:0|[1-9]\d{0,17})", word):
                 raise UnknownValueError("arithmetic")
-            return int(token)
+            return int(word)
         finally:
             self._depth -= 1
-
-
-def _divided(one: int, other: int) -> int:
-    """The quotient, towards zero."""
-    if other == 0:
-        raise UnknownValueError("arithmetic")
-    quotient = abs(one) // abs(other)
-    return quotient if (one < 0) == (other < 0) else -quotient
-
-
-def _remainder(one: int, other: int) -> int:
-    return one - _divided(one, other) * other

@@ -1,6 +1,19 @@
-"""How a script leaves what it is in the middle of, and what it reads from."""
+"""How a script leaves what it is in the middle of, how much it may do, and what it reads from."""
 
 from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from docker_envs.environments.shell.syntax import UnsupportedShellError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: The most commands that one script may evaluate, and how many may be inside of each other.
+MAX_COMMANDS = 20_000
+_MAX_DEPTH = 48
 
 
 class FlowError(Exception):
@@ -11,7 +24,7 @@ class FlowError(Exception):
         code: `$?` of it, None when that is not known.
     """
 
-    def __init__(self, status: bool | None = True, code: str | None = "0") -> None:  # noqa: FBT001, FBT002
+    def __init__(self, status: bool | None = True, code: str | None = "0") -> None:
         super().__init__()
         self.status = status
         self.code = code
@@ -37,6 +50,28 @@ class LoopError(FlowError):
         super().__init__()
         self.levels = levels
         self.goes_on = goes_on
+
+
+@dataclass(slots=True)
+class Limits:
+    """What is left of what a script may take, shared with the scripts that it runs."""
+
+    commands: int = MAX_COMMANDS
+    depth: int = 0
+
+    @contextmanager
+    def inside(self, line: int) -> Iterator[None]:
+        """Evaluate a command; raise where there are too many of them, far from Python's own limit."""
+        self.commands -= 1
+        if self.commands < 0:
+            raise UnsupportedShellError(line, f"more than {MAX_COMMANDS:,} commands")
+        if self.depth == _MAX_DEPTH:
+            raise UnsupportedShellError(line, "commands that call each other")
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
 
 
 class Input:

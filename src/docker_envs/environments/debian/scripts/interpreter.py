@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from docker_envs.environments.debian.scripts.builtins import Builtins
@@ -16,7 +16,8 @@ from docker_envs.environments.debian.scripts.conditions import evaluate_conditio
 from docker_envs.environments.debian.scripts.debconf import LIBRARY, Answers
 from docker_envs.environments.debian.scripts.expansion import Expander
 from docker_envs.environments.debian.scripts.findings import Finding, Reason
-from docker_envs.environments.debian.scripts.flow import ExitError, FlowError, Input, LoopError, ReturnError
+from docker_envs.environments.debian.scripts.flow import ExitError, FlowError, Limits, LoopError, ReturnError
+from docker_envs.environments.debian.scripts.streams import Streams
 from docker_envs.environments.shell.parser import parse_script
 from docker_envs.environments.shell.syntax import (
     AndOr,
@@ -34,36 +35,22 @@ from docker_envs.environments.shell.syntax import (
     Not,
     Pipeline,
     Redirected,
-    Redirection,
     Simple,
     Unread,
     UnsupportedShellError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from docker_envs.environments.debian.scripts.commands import Commands
 
 #: Longest script that is read, in characters.
 MAX_SCRIPT = 256 * 1024
 _INTERPRETER = re.compile(r"#![ \t]*(?:/usr)?/bin/(?:env[ \t]+)?(?:ba|da)?sh\b")
-#: The most commands that one script may evaluate, and calls inside of each other.
-MAX_COMMANDS = 20_000
-_MAX_CALLS = 40
-#: The most turns of a loop that are taken one by one, and how deep commands may be in each other.
+#: The most turns of a loop that are taken one by one, and characters of a value.
 _MAX_TURNS = 2_000
-_MAX_DEPTH = 48
 _MAX_VALUE = 1 << 20
-_DISCARDED = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty")
-
-
-@dataclass
-class _Limits:
-    """What is left of what scripts may take, shared with those that they run."""
-
-    commands: int = MAX_COMMANDS
-    depth: int = 0
 
 
 class Interpreter:
@@ -88,7 +75,7 @@ class Interpreter:
         *,
         answers: Answers | None = None,
         config: str | None = None,
-        limits: _Limits | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.findings: list[Finding] = []
         self._commands = commands
@@ -101,11 +88,17 @@ class Interpreter:
             commands.files, self._expander, self._answers, assign=self._assign, certain=lambda: self._is_certain
         )
         self._functions: dict[str, Command] = {}
-        self._captured: list[str | None] | None = None
-        self._substituted: tuple[bool | None, str | None] | None = None
+        self._streams = Streams(
+            commands,
+            self._expander,
+            self._builtins,
+            find=self._find,
+            certain=lambda: self._is_certain,
+            writes=script != "config",
+        )
+        self._substituted: tuple[bool | None, str | None] = (True, "0")
         self._is_certain = True
-        self._limits = limits or _Limits()
-        self._calls = 0
+        self._limits = limits or Limits()
 
     def run(self, text: str, arguments: Sequence[str | None]) -> bool | None:
         """Evaluate the script; what it does is in the model afterwards, and what it would do in `findings`.
@@ -114,7 +107,6 @@ class Interpreter:
             Whether it succeeds, None where that is not known.
         """
         self._expander.arguments = list(arguments)
-        depth = self._limits.depth
         try:
             if not _INTERPRETER.match(text):
                 raise UnsupportedShellError(1, f"a script for `{text.partition(chr(10))[0][:80]}`")
@@ -125,8 +117,6 @@ class Interpreter:
             self._find(1, "commands inside of each other", Reason.UNREADABLE)
         except FlowError as end:
             return end.status
-        finally:
-            self._limits.depth = depth
         return None
 
     def _find(self, line: int, command: str, reason: Reason) -> None:
@@ -141,17 +131,8 @@ class Interpreter:
         return status
 
     def _command(self, command: Command) -> bool | None:
-        self._limits.commands -= 1
-        if self._limits.commands < 0:
-            raise UnsupportedShellError(command.line, f"more than {MAX_COMMANDS:,} commands")
-        self._limits.depth += 1
-        if self._limits.depth > _MAX_DEPTH:
-            raise UnsupportedShellError(command.line, "commands inside of each other")
-        before = self._limits.depth
-        try:
+        with self._limits.inside(command.line):
             status = self._evaluated(command)
-        finally:
-            self._limits.depth = before - 1
         if status is not False or self._expander.status == "0":
             self._expander.status = {True: "0", False: "1", None: None}[status]
         return status
@@ -181,7 +162,9 @@ class Interpreter:
                 return self._command(command.command)
             case Redirected():
                 inner = command.command
-                return self._redirected(command.line, "{ … }", command.redirections, lambda: self._command(inner))
+                return self._streams.redirected(
+                    command.line, "{ … }", command.redirections, lambda: self._command(inner)
+                )
             case Function():
                 self._functions[command.name] = command.body
                 return True
@@ -291,43 +274,29 @@ class Interpreter:
 
     def _pipeline(self, command: Pipeline) -> bool | None:
         """Each command reads what the one before has written."""
-        before, captured = self._builtins.input, self._captured
-        status: bool | None = True
-        *first, last = command.commands
-        try:
-            for each in first:
-                output: list[str | None] = []
-                self._captured = output
-                self._subshell((each,))
-                self._builtins.input = Input(_joined(output))
-            self._captured = captured
-            status = self._subshell((last,))
-        finally:
-            self._builtins.input, self._captured = before, captured
-        return status
+        return self._streams.piped([partial(self._subshell, (each,)) for each in command.commands])
 
     def _output(self, block: Block) -> str | None:
         """What commands write, without newlines at its end."""
-        before, captured = self._captured, list[str | None]()
-        self._captured = captured
-        try:
-            status = self._subshell(block)
-            self._substituted = (status, self._expander.status)
-        finally:
-            self._captured = before
-        output = _joined(captured)
+        status, output = self._streams.collected(partial(self._subshell, block))
+        self._substituted = (status, self._expander.status)
         return None if output is None else output.rstrip("\n")
 
     def _simple(self, command: Simple) -> bool | None:
-        self._substituted = None
+        self._substituted = (True, "0")
         if not command.words:
             for each in command.assignments:
                 self._assign(each.name, self._assigned(each))
         fields = [field for word in command.words for field in self._expander.known_fields(word)]
         if not fields:
-            status, self._expander.status = self._substituted or (True, "0")
-            return self._redirected(command.line, command.text, command.redirections, lambda: status)
-        return self._redirected(command.line, command.text, command.redirections, lambda: self._call(command, fields))
+            return self._streams.redirected(command.line, command.text, command.redirections, self._last_substituted)
+        run = partial(self._call, command, fields)
+        return self._streams.redirected(command.line, command.text, command.redirections, run)
+
+    def _last_substituted(self) -> bool | None:
+        """The status of an assignment, which is that of its last substitution."""
+        status, self._expander.status = self._substituted
+        return status
 
     def _assigned(self, assignment: Assignment) -> str | None:
         value = self._expander.known_text(assignment.value)
@@ -342,7 +311,7 @@ class Interpreter:
     def _call(self, command: Simple, fields: list[str | None]) -> bool | None:
         name, arguments = fields[0], fields[1:]
         if name in self._functions:
-            return self._function(self._functions[name], arguments, command)
+            return self._function(self._functions[name], arguments)
         if name == ".":
             return self._source(command, arguments)
         if name is not None and name.startswith("db_"):
@@ -357,8 +326,7 @@ class Interpreter:
             text = self._commands.files.read(name) if name.startswith("/") else None
             if text is not None and _INTERPRETER.match(text.decode("utf-8", "replace")):
                 return self._nested(command, name, text, arguments)
-        if self._captured is not None:
-            self._captured.append(outcome.output)
+        self._streams.write(outcome.output)
         if outcome.reason is Reason.UNKNOWN:
             given.forget()
         if outcome.reason is not None:
@@ -368,8 +336,8 @@ class Interpreter:
     def _nested(self, command: Simple, name: str, text: bytes, arguments: list[str | None]) -> bool | None:
         """A script of a package that this one runs."""
         nested = Interpreter(self._commands, self._package, self._script, self._variables, limits=self._limits)
-        nested._captured = self._captured
-        status = nested.run(text.decode("utf-8", "surrogateescape"), arguments)
+        content = text.decode("utf-8", "surrogateescape")
+        status = nested._streams.passed_to(self._streams, partial(nested.run, content, arguments))
         for finding in nested.findings:
             self._find(command.line, f"{name}: {finding.command}", finding.reason)
         return self._done(status)
@@ -389,7 +357,8 @@ class Interpreter:
         try:
             return self._block(parse_script(content.decode("utf-8", "surrogateescape"), limit=MAX_SCRIPT))
         except ReturnError as end:
-            return self._done(end.status, end.code or "1")
+            self._expander.status = end.code
+            return end.status
 
     def _configure(self) -> None:
         """What debconf does first: the script that asks, which may know better answers than the defaults."""
@@ -400,10 +369,7 @@ class Interpreter:
             )
             asking.run(config, [*self._expander.arguments[:2]])
 
-    def _function(self, body: Command, arguments: list[str | None], command: Simple) -> bool | None:
-        self._calls += 1
-        if self._calls > _MAX_CALLS:
-            raise UnsupportedShellError(command.line, "functions that call each other")
+    def _function(self, body: Command, arguments: list[str | None]) -> bool | None:
         before, self._expander.arguments = self._expander.arguments, arguments
         self._builtins.scopes.append({})
         try:
@@ -414,60 +380,6 @@ class Interpreter:
         finally:
             self._expander.arguments = before
             self._expander.variables.update(self._builtins.scopes.pop())
-            self._calls -= 1
-
-    def _redirected(
-        self, line: int, text: str, redirections: tuple[Redirection, ...], run: Callable[[], bool | None]
-    ) -> bool | None:
-        """Run something with other input, and write to a file what it writes."""
-        before = self._builtins.input
-        for each in redirections:
-            if each.operator in ("<", "<<", "<<-", "<<<") and each.descriptor in ("", "0"):
-                self._builtins.input = self._given(each)
-        try:
-            return self._written(line, text, redirections, run)
-        finally:
-            self._builtins.input = before
-
-    def _given(self, redirection: Redirection) -> Input:
-        target = self._expander.known_text(redirection.target)
-        if redirection.operator == "<":
-            if target == "/dev/null":
-                return Input("")
-            content = None if target is None else self._commands.files.read(target)
-            return Input(None if content is None else content.decode("utf-8", "surrogateescape"))
-        return Input(f"{target}\n" if redirection.operator == "<<<" and target is not None else target)
-
-    def _written(
-        self, line: int, text: str, redirections: tuple[Redirection, ...], run: Callable[[], bool | None]
-    ) -> bool | None:
-        of_output = [each for each in redirections if each.descriptor in ("", "1")]
-        targets = [each for each in of_output if each.operator in (">", ">>", ">|")]
-        target = self._expander.known_text(targets[-1].target) if targets else None
-        discards = any(each.operator in ("&>", "&>>", ">&") for each in of_output) or target in _DISCARDED
-        if not targets and not discards:
-            return run()
-        before, captured = self._captured, list[str | None]()
-        self._captured = captured
-        try:
-            status = run()
-        finally:
-            self._captured = before
-        if discards or (target is not None and self._commands.ignores(target)) or self._script == "config":
-            return status
-        content = _joined(captured)
-        if target is None or content is None:
-            self._find(line, text, Reason.ARGUMENT)
-        elif not self._is_certain:
-            self._find(line, text, Reason.CONDITION)
-        elif not self._commands.write(target, content, append=targets[-1].operator == ">>"):
-            self._find(line, text, Reason.FILE)
-        return status
-
-
-def _joined(output: Sequence[str | None]) -> str | None:
-    known = [each for each in output if each is not None]
-    return "".join(known) if len(known) == len(output) else None
 
 
 def _always_succeeds(command: Command) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 FILTERS = frozenset((
     "awk", "basename", "cmp", "cut", "date", "debconf-show", "df", "diff", "dirname", "dpkg-vendor", "egrep", "expr",
     "fgrep", "file", "find", "gawk", "getopt", "grep", "head", "hostname", "ischroot", "locale", "logname",
-    "lsb_release", "mawk", "mountpoint", "paperconf", "pgrep", "pidof", "printf", "ps", "rev", "sed", "seq", "sha256sum", "sort", "sshd", "sshd.session-split",
-    "systemd-detect-virt", "tail", "tempfile", "tput", "tr", "tty", "ucfq", "uniq", "wc", "whoami",
+    "lsb_release", "mawk", "mountpoint", "paperconf", "pgrep", "pidof", "printf", "ps", "rev", "sed", "seq",
+    "sha256sum", "sort", "sshd", "sshd.session-split", "systemd-detect-virt", "tail", "tempfile", "tput", "tr", "tty",
+    "ucfq", "uniq", "wc", "whoami",
 ))  # fmt: skip
 
 #: Options with which a filter writes files or runs commands after all.
@@ -21,9 +22,10 @@ FILTER_ACTIONS = {
 
 #: They mean services, hardware, terminals or security labels, none of which an image has when it is made.
 SERVICES = frozenset((
-    "aa-enabled", "aa-status", "apparmor_parser", "chcon", "dbus-send", "deb-systemd-helper", "deb-systemd-invoke", "initctl",
-    "invoke-rc.d", "kill", "killall", "logger", "modprobe", "nscd", "policy-rc.d", "restorecon", "runit-helper", "service", "sleep",
-    "start-stop-daemon", "sysctl", "systemctl", "telinit", "udevadm", "update-rc.d", "wall",
+    "aa-enabled", "aa-status", "apparmor_parser", "chcon", "dbus-send", "deb-systemd-helper", "deb-systemd-invoke",
+    "initctl", "invoke-rc.d", "kill", "killall", "logger", "modprobe", "nscd", "policy-rc.d", "restorecon",
+    "runit-helper", "service", "sleep", "start-stop-daemon", "sysctl", "systemctl", "telinit", "udevadm", "update-rc.d",
+    "wall",
 ))  # fmt: skip
 
 #: They do something only in an upgrade or a removal, or for a dialogue that nobody sees.
@@ -42,10 +44,9 @@ BYTECODE = frozenset((
 CACHES = frozenset((
     "appstreamcli", "fc-cache", "gdk-pixbuf-query-loaders", "gio-querymodules", "glib-compile-schemas",
     "gtk-query-immodules-3.0", "gtk-update-icon-cache", "gtk-update-icon-cache-3.0", "iconvconfig", "install-info",
-    "journalctl", "mandb", "mkfontdir", "pg_updatedicts",
-    "update-catalog", "update-desktop-database", "update-fonts-alias", "update-fonts-dir", "update-fonts-scale", "update-gsfontmap",
-    "update-icon-caches", "update-info-dir", "update-mime", "update-mime-database", "update-perl-sax-parsers",
-    "update-xmlcatalog",
+    "journalctl", "mandb", "mkfontdir", "pg_updatedicts", "update-catalog", "update-desktop-database",
+    "update-fonts-alias", "update-fonts-dir", "update-fonts-scale", "update-gsfontmap", "update-icon-caches",
+    "update-info-dir", "update-mime", "update-mime-database", "update-perl-sax-parsers", "update-xmlcatalog",
 ))  # fmt: skip
 
 

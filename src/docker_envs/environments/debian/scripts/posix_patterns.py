@@ -1,6 +1,6 @@
 """Regular expressions of POSIX as Python's, where both mean the same.
 
-Spec: POSIX.1-2024, XBD 9 "Regular Expressions"; GNU grep and sed for `\\+`, `\\?`, `\\|`, `\\b`, `\\w`, `\\<` and `\\>`.
+Spec: POSIX.1-2024, XBD 9 "Regular Expressions"; GNU grep and sed for what a backslash adds to basic expressions.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class TextCommands:
     def _cut(self, words: Sequence[str], given: Input) -> Outcome:
         options, names = _values(words, "dfc")
         text = self._read(names, given)
-        found = _FIELDS.match(options.get("f", options.get("c", ""))) if options is not None else None
+        found = _FIELDS.match(options.get("f", options.get("c", "")))
         if found is None or text is None or set(options) - set("dfcs") or {"f", "c"} <= set(options):
             return UNKNOWN
         first = int(found[1] or 1)
@@ -306,10 +306,9 @@ def _expr(words: Sequence[str], _: Input) -> Outcome:
         if not pattern.is_plain or right.startswith("^"):
             return UNKNOWN
         found = pattern.compiled.match(left)
-        if pattern.compiled.groups:
-            result = found[1] or "" if found else ""
-        else:
-            result = str(len(found[0]) if found else 0)
+        group = 1 if pattern.compiled.groups else 0
+        result = (found[group] or "") if found else ""
+        result = result if group else str(len(result))
     elif sign in ("+", "-", "=", "!=") and all(re.fullmatch(r"-?\d{1,15}", each) for each in (left, right)):
         one, other = int(left), int(right)
         result = str({"+": one + other, "-": one - other, "=": int(one == other), "!=": int(one != other)}[sign])
