@@ -11,6 +11,7 @@ import pytest
 
 from docker_envs.archive.entry import Kind
 from docker_envs.archive.reader import iter_entries
+from docker_envs.environments.debian.scripts.findings import Reason
 from docker_envs.environments.debian.system import library_cache
 from docker_envs.oci import edit
 from docker_envs.oci.image import NamedImage
@@ -71,6 +72,28 @@ ALLOWED = {
     "* var/cache/apt/archives/partial": "apt changes it when it runs",
     "* var/lib/dpkg/diversions": "the order of dpkg's hash table; compared without it below",
 }
+#: Differences that are right in a system of servers.
+ALLOWED_OF_SERVERS = {
+    "* etc/group": "numbers follow the order of configuration, in which apt is free; names are compared below",
+    "* etc/gshadow": "as `etc/group`",
+    "* etc/passwd": "as `etc/group`",
+    "* run/lock": "mmdebstrap empties `/run`, and a machine makes it anew",
+    "+ run/*": "mmdebstrap empties `/run`, and a machine makes it anew",
+    "- etc/gshadow-": "a backup",
+    "- etc/shadow-": "a backup",
+    "- etc/machine-id": "each machine's own",
+    "- etc/ssh/ssh_host_*": "each machine's own",
+    "- etc/systemd/user/*": "services start nowhere",
+    "- var/lib/ucf/*.[0-9]": "a backup",
+    "* var/lib/dpkg/status": "blanks at the end of a description, and a file that an upgrade removes",
+    "* var/lib/dpkg/triggers/File": "the order of configuration",
+    "* var/lib/ucf/hashfile": "the order of configuration; lines are compared below",
+    "* var/lib/ucf/registry": "the order of configuration; lines are compared below",
+}
+SERVERS = (
+    "apache2", "fontconfig-config", "iproute2", "libcap2-bin", "locales", "mariadb-common", "nginx", "openssh-server",
+    "php-cli", "postgresql-client",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
@@ -88,11 +111,13 @@ def system(packages: Packages) -> DebianSystem:
     return packages.assemble()
 
 
-def differences(expected: Mapping[str, Node], actual: Mapping[str, Node]) -> list[str]:
+def differences(
+    expected: Mapping[str, Node], actual: Mapping[str, Node], allowed: Mapping[str, str] = ALLOWED
+) -> list[str]:
     found = [f"- {path}" for path in expected.keys() - actual.keys()]
     found += [f"+ {path}" for path in actual.keys() - expected.keys()]
     found += [f"* {path}" for path in expected.keys() & actual.keys() if expected[path] != actual[path]]
-    return sorted(each for each in found if not any(fnmatchcase(each, f"[{row[0]}]{row[1:]}") for row in ALLOWED))
+    return sorted(each for each in found if not any(fnmatchcase(each, f"[{row[0]}]{row[1:]}") for row in allowed))
 
 
 def contents(system: DebianSystem, path: str) -> bytes:
@@ -131,6 +156,29 @@ def test_the_cache_of_libraries_is_that_of_ldconfig(
     assert {line for line in expected.splitlines() if "=>" in line} <= set(listed)
     assert [line for line in listed if line in expected] == [line for line in expected.splitlines() if "=>" in line]
     assert {line.split()[0] for line in listed if line not in expected} <= {"libbz2.so.1"}
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Bootstrapped:
+    return bootstrap("trixie", tmp_path_factory.mktemp("servers") / "root", *SERVERS)
+
+
+def test_servers_are_those_of_mmdebstrap(servers: Bootstrapped) -> None:
+    """Scripts that enable modules, ask debconf, run in libraries of other packages and copy configuration files."""
+    packages = Packages(servers.archives)
+    system = packages.assemble()
+    assert [str(finding) for finding in system.findings if not finding.is_harmless] == []
+    assert {finding.reason for finding in system.findings} == {Reason.CACHE, Reason.MACHINE}
+    actual = tree_of_entries(chain(packages.iter_entries(system), system.entries))
+    assert differences(tree_of_folder(servers.root), actual, {**ALLOWED, **ALLOWED_OF_SERVERS}) == []
+    for path in ("etc/passwd", "etc/group"):
+        expected, made = (servers.root / path).read_text(), contents(system, path).decode()
+        assert {line.split(":")[0] for line in made.splitlines()} == {
+            line.split(":")[0] for line in expected.splitlines()
+        }
+    for path in ("var/lib/ucf/hashfile", "var/lib/ucf/registry"):
+        expected, made = (servers.root / path).read_text(), contents(system, path).decode()
+        assert sorted(made.splitlines()) == sorted(expected.splitlines())
 
 
 def load(engine: Engine, image: Image, name: str, folder: Path) -> str:

@@ -9,9 +9,9 @@ from __future__ import annotations
 FILTERS = frozenset((
     "awk", "basename", "cmp", "cut", "date", "debconf-show", "df", "diff", "dirname", "dpkg-vendor", "egrep", "expr",
     "fgrep", "file", "find", "gawk", "getopt", "grep", "head", "hostname", "ischroot", "locale", "logname",
-    "lsb_release", "mawk", "mountpoint", "paperconf", "pgrep", "pidof", "printf", "ps", "rev", "sed", "seq",
-    "sha256sum", "sort", "sshd", "sshd.session-split", "systemd-detect-virt", "tail", "tempfile", "tput", "tr", "tty",
-    "ucfq", "uniq", "wc", "whoami",
+    "lsb_release", "mawk", "mountpoint", "paperconf", "pg_checksystem", "pg_conftool", "pgrep", "pidof", "printf", "ps",
+    "rev", "sed", "seq", "sha256sum", "sort", "sshd", "sshd.session-split", "systemd-detect-virt", "tail", "tempfile",
+    "tput", "tr", "tty", "ucfq", "uniq", "wc", "whoami",
 ))  # fmt: skip
 
 #: Options with which a filter writes files or runs commands after all.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 #: How what `mktemp` makes begins; nothing of it is in the image.
 TEMPORARY = "/tmp/tmp.00000"  # noqa: S108 - never made
 _ENVIRONMENTS = ("/etc/environment", "/etc/default/locale", "/etc/locale.conf")
+_OWNS = re.compile(r"test -O (/[\w/.-]+)\s*&&\s*test -G \1")
 _PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
@@ -51,6 +52,7 @@ class Queries:
             "md5sum": self._md5sum,
             "mktemp": self._mktemp,
             "pam_getenv": self._pam_getenv,
+            "pg_lsclusters": self._pg_lsclusters,
             "phpquery": self._phpquery,
             "readlink": self._readlink,
             "realpath": self._realpath,
@@ -58,6 +60,7 @@ class Queries:
             "uname": lambda words: Outcome(output="Linux\n") if words in ([], ["-s"]) else UNKNOWN,
             "perl": lambda words: self.which(["perl"]) if words == ["-e", ""] else Outcome(None, None, Reason.UNKNOWN),
             "stat": self._stat,
+            "su": self._su,
         }
 
     def asked(self, name: str, words: list[str | None]) -> Outcome | None:
@@ -194,7 +197,7 @@ class Queries:
         places = [f"/{path}" for path in self.files.added if f"/{path}".startswith(TEMPORARY)]
         for place in places:
             self.files.remove(place)
-        if places and "tmp" in self.files.added and not self.files.below("/tmp"):  # noqa: S108 - in the image
+        if self._temporary and "tmp" in self.files.added and not self.files.below("/tmp"):  # noqa: S108 - in the image
             self.files.remove("/tmp")  # noqa: S108 - in the image
 
     def _md5sum(self, words: list[str | None]) -> Outcome:
@@ -231,6 +234,21 @@ class Queries:
             return UNKNOWN
         paths = (path for name in known for path in self.model.lists[name])
         return Outcome(len(known) == len(packages), "".join(f"{path}\n" for path in paths))
+
+    def _pg_lsclusters(self, words: list[str | None]) -> Outcome:
+        """Nothing, where no cluster was made; Debian's have `postgresql.conf` in `/etc`."""
+        is_empty = words == ["-h"] and not self.files.glob("/etc/postgresql/*/*")
+        return Outcome() if is_empty else Outcome(None, None, Reason.UNKNOWN)
+
+    def _su(self, words: list[str | None]) -> Outcome:
+        """Whether a directory belongs to a user and its group: the one question that scripts ask in this way."""
+        options, names = split_options([word or "?" for word in words], ("-s", "-c"))
+        found = _OWNS.fullmatch(options.get("-c", ""))
+        entry = self.files.lookup(found[1]) if found else None
+        line = self.accounts.line("passwd", names[0]) if len(names) == 1 else None
+        if entry is None or line is None:
+            return Outcome(None, None, Reason.UNKNOWN)
+        return Outcome(line.split(":")[2:4] == [str(entry.uid), str(entry.gid)])
 
     def _phpquery(self, words: list[str | None]) -> Outcome:
         """What PHP's registry of modules says; files are those of php-helper."""

@@ -18,6 +18,8 @@ _BLANKS = re.compile(r"[ \t]*")
 _SEPARATORS = re.compile(r"[ \t\n;]*")
 _NUMBER = re.compile(r"\d{1,9}")
 _FLAGS = re.compile(r"[gpIi\d]*")
+_BRACKET = re.compile(r"\^?\]?(?:\[:[a-z]+:\]|[^]\n])*\]")
+_SPECIAL = frozenset(".*[]^$+?(){}|&-")
 _LAST = -1
 #: The most steps that patterns may take in one text, roughly.
 MAX_STEPS = 50_000_000
@@ -68,9 +70,12 @@ def edit(script: str, text: str, *, extended: bool = False, quiet: bool = False)
         if command.addresses[:1] == [0]:
             command.until = command.addresses[1]
     for number, line in enumerate(lines, 1):
+        before = len(written)
         stops = _apply(commands, line, number, written, is_last=number == len(lines), quiet=quiet)
+        # Only the last line may lack its newline, if anything of it is written.
+        ends_with_newline = ends_with_newline or (number == len(lines) and len(written) == before)
         if stops:
-            ends_with_newline = True
+            ends_with_newline = ends_with_newline or number < len(lines)
             break
     return "\n".join(written) + ("\n" if written and ends_with_newline else "")
 
@@ -142,8 +147,12 @@ def _matches(address: int | PosixPattern, line: str, number: int, *, is_last: bo
 
 
 def _substituted(command: _Command, pattern: PosixPattern, line: str) -> tuple[str, bool]:
-    result, position, count = "", 0, 0
+    result, position, count, end = "", 0, 0, -1
     for found in pattern.compiled.finditer(line):
+        is_empty_after_another = found.start() == found.end() == end
+        end = found.end()
+        if is_empty_after_another:
+            continue
         count += 1
         if count < command.occurrence:
             continue
@@ -221,27 +230,36 @@ class _Parser:
         self.position += ignores_case
         return compile_posix(pattern, extended=self.extended, ignores_case=ignores_case)
 
-    def _until(self, end: str) -> str:
+    def _until(self, end: str, *, is_pattern: bool = True) -> str:
         """What is before a delimiter, which loses its backslash inside."""
         result = ""
         while (character := self._take()) != end:
             if not character or character == "\n":
                 raise UnknownSedError(self.text)
-            if character == "[" and end in self.text[self.position : self.text.find("]", self.position + 1)]:
-                # Whether a delimiter in brackets ends the expression depends on the program.
-                raise UnknownSedError(self.text)
-            if character == "\\":
+            if character == "[" and is_pattern:
+                character += self._bracket(end)
+            elif character == "\\":
                 character = self._take()
-                if character != end or not (end == "/" or end.isspace() or end in ",#:@%!_~=;\"'"):
-                    character = f"\\{character}"
+                if character == end and end in _SPECIAL:
+                    # Whether it is special then depends on the program.
+                    raise UnknownSedError(self.text)
+                character = character if character == end else f"\\{character}"
             result += character
         return result
 
+    def _bracket(self, end: str) -> str:
+        """The rest of a bracket expression; what a delimiter in it is depends on the program."""
+        found = _BRACKET.match(self.text, self.position)
+        if found is None or end in found[0]:
+            raise UnknownSedError(self.text)
+        self.position = found.end()
+        return found[0]
+
     def _substitution(self, addresses: list[int | PosixPattern], *, inverted: bool) -> _Command:
         end = self._take()
-        if not end or end.isalnum() or end in "\\\n.*[]^$+?(){}|&-":
+        if not end or end.isalnum() or end in "\\\n":
             raise UnknownSedError(self.text)
-        pattern, replacement = self._until(end), self._until(end)
+        pattern, replacement = self._until(end), self._until(end, is_pattern=False)
         flags = _FLAGS.match(self.text, self.position)
         letters = flags[0] if flags else ""
         self.position += len(letters)
