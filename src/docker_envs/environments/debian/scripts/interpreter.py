@@ -7,7 +7,6 @@ known commands do is done to a model of the system's files. Everything else is a
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -98,6 +97,7 @@ class Interpreter:
         )
         self._substituted: tuple[bool | None, str | None] = (True, "0")
         self._is_certain = True
+        self._may_have_ended = False
         self._limits = limits or Limits()
 
     def run(self, text: str, arguments: Sequence[str | None]) -> bool | None:
@@ -181,12 +181,18 @@ class Interpreter:
     def _uncertain(self, *blocks: Block) -> None:
         """Look at blocks of which nobody knows whether they are reached: what would do something is a finding."""
         before, self._is_certain = self._is_certain, False
+        ends = False
         try:
             for block in blocks:
-                with suppress(FlowError):
+                try:
                     self._block(block)
+                except FlowError as end:
+                    # An installation that fails makes no image, so that an error is never the way it went.
+                    fails = end.status is False and isinstance(end, ExitError)
+                    ends = ends or not fails
+                    self._may_have_ended = self._may_have_ended or (isinstance(end, ExitError) and not fails)
         finally:
-            self._is_certain = before
+            self._is_certain = before and not ends
 
     def _and_or(self, command: AndOr) -> bool | None:
         status: bool | None = True
@@ -252,17 +258,21 @@ class Interpreter:
 
     def _turn(self, body: Block) -> tuple[bool, bool | None]:
         """One turn of a loop: whether another may follow, and its status."""
+        is_certain = self._is_certain
         try:
             return True, self._block(body)
         except LoopError as error:
             if error.levels > 1:
                 raise LoopError(error.levels - 1, goes_on=error.goes_on) from None
             return error.goes_on, True
+        finally:
+            self._is_certain = is_certain and not self._may_have_ended
 
     def _subshell(self, body: Block) -> bool | None:
         """Commands in a shell of their own, whose variables nobody sees afterwards."""
         variables, functions = dict(self._expander.variables), dict(self._functions)
-        arguments = list(self._expander.arguments)
+        arguments, is_certain = list(self._expander.arguments), self._is_certain
+        may_have_ended = self._may_have_ended
         try:
             return self._block(body)
         except (ExitError, ReturnError) as end:
@@ -270,6 +280,7 @@ class Interpreter:
             return end.status
         finally:
             self._expander.variables, self._functions = variables, functions
+            self._is_certain, self._may_have_ended = is_certain, may_have_ended
             self._expander.arguments = arguments
 
     def _pipeline(self, command: Pipeline) -> bool | None:
@@ -371,6 +382,7 @@ class Interpreter:
 
     def _function(self, body: Command, arguments: list[str | None]) -> bool | None:
         before, self._expander.arguments = self._expander.arguments, arguments
+        is_certain = self._is_certain
         self._builtins.scopes.append({})
         try:
             return self._command(body)
@@ -379,6 +391,7 @@ class Interpreter:
             return end.status
         finally:
             self._expander.arguments = before
+            self._is_certain = is_certain and not self._may_have_ended
             self._expander.variables.update(self._builtins.scopes.pop())
 
 

@@ -59,6 +59,8 @@ class TextCommands:
             "sort": self._sort,
             "head": lambda words, given: self._lines(words, given, from_start=True),
             "tail": lambda words, given: self._lines(words, given, from_start=False),
+            "uniq": self._uniq,
+            "cmp": self._cmp,
             "wc": self._count,
         }
 
@@ -152,6 +154,23 @@ class TextCommands:
         lines = text.splitlines(keepends=True)
         kept = lines[: int(number)] if from_start else lines[max(0, len(lines) - int(number)) :]
         return Outcome(output="".join(kept))
+
+    def _uniq(self, words: Sequence[str], given: Input) -> Outcome:
+        text = self._read(words, given)
+        if text is None or len(words) > 1 or any(word.startswith("-") for word in words):
+            return UNKNOWN
+        lines = text.removesuffix("\n").split("\n") if text else []
+        kept = [line for number, line in enumerate(lines) if number == 0 or line != lines[number - 1]]
+        return Outcome(output="".join(f"{line}\n" for line in kept))
+
+    def _cmp(self, words: Sequence[str], _: Input) -> Outcome:
+        names = [word for word in words if word not in ("-s", "--silent", "--quiet")]
+        if len(names) != 2 or len(names) == len(words) or any(name.startswith("-") for name in names):
+            return UNKNOWN
+        if any(name not in self._files for name in names):
+            return Outcome(status=False, code=2)
+        one, other = (self._files.read(name) for name in names)
+        return UNKNOWN if one is None or other is None else Outcome(one == other)
 
     def _count(self, words: Sequence[str], given: Input) -> Outcome:
         text = self._read(words[1:], given)
@@ -259,10 +278,13 @@ def _values(words: Sequence[str], with_values: str) -> tuple[dict[str, str], lis
 
 def _awk(words: Sequence[str], given: Input) -> Outcome:
     """Without input only the end of a program is reached, which may write a variable that is empty."""
-    is_known = len(words) == 1 and re.search(r"END *\{ *print [a-z]+ *\}\s*\Z", words[0]) is not None
-    if not is_known or given.rest() != "" or words[0].count("END") != 1 or "BEGIN" in words[0]:
+    program = words[0] if len(words) == 1 else ""
+    if not program or program.startswith("-") or "BEGIN" in program or given.rest() != "":
         return UNKNOWN
-    return Outcome(output="\n")
+    if "END" not in program:
+        return Outcome()
+    writes_nothing = program.count("END") == 1 and re.search(r"END *\{ *print [a-z]+ *\}\s*\Z", program)
+    return Outcome(output="\n") if writes_nothing else UNKNOWN
 
 
 def _basename(words: Sequence[str], _: Input) -> Outcome:

@@ -12,7 +12,7 @@ from docker_envs.environments.debian.scripts.outcome import UNKNOWN
 from docker_envs.environments.debian.scripts.text_commands import TextCommands
 from docker_envs.environments.debian.system.files import SystemFiles
 
-TEXT = "alpha=1\n# beta gamma\n\n  delta: 22/33\nAlpha [x] a.b*c\nlast $HOME\\ end"
+TEXT = "alpha=1\nalpha=1\n# beta gamma\n\n  delta: 22/33\nAlpha [x] a.b*c\nlast $HOME\\ end"
 COMMANDS = TextCommands(SystemFiles((), (), {}))
 RUNS = [
     ["sed", "s/a/b/"],
@@ -64,6 +64,7 @@ RUNS = [
     ["head", "-n", "2"],
     ["head", "-1"],
     ["tail", "-n1"],
+    ["uniq"],
     ["wc", "-l"],
     ["basename", "/a/b.c", ".c"],
     ["basename", "/a/b/"],
@@ -152,4 +153,7 @@ def test_files_are_read() -> None:
     commands = TextCommands(files)
     assert commands.by_name["grep"](["two", "/etc/x"], Input(None)).output == "two\n"
     assert commands.by_name["grep"](["-qs", "two", "/etc/y"], Input(None)).status is False
+    assert commands.by_name["cmp"](["-s", "/etc/x", "/etc/x"], Input(None)).status is True
+    assert commands.by_name["cmp"](["--silent", "/etc/x", "/etc/y"], Input(None)).status is False
+    assert commands.by_name["cmp"](["/etc/x", "/etc/x"], Input(None)) == UNKNOWN
     assert commands.by_name["sed"](["1d", "/etc/x"], Input(None)).output == "two\n"
