@@ -44,6 +44,9 @@ GROUND, DOORS = 0, len(FLOORS) - 1
 #: Doors that may use another door.
 DOOR_TO_DOOR = {("registry.client", "docker.base"), ("conda", "docker.base"), ("__main__", "cli")}
 
+#: Rooms of `environments` that belong to no kind, so that every kind may use them.
+SHARED_ROOMS = {"shell"}
+
 #: The doors that build.
 BUILDING_DOORS = {"conda", "cli", "server"}
 
@@ -191,7 +194,7 @@ def _allowed(edge: Import) -> bool:
 
 
 def _same_kind(edge: Import) -> bool:
-    """Kinds of environments use their own modules and those directly in `environments`, which use no kind."""
+    """Kinds of environments use their own modules and those that belong to no kind, which use no kind."""
     kinds = [_kind(edge.importer), _kind(edge.imported)]
     return kinds[0] == kinds[1] or (kinds[1] == "" and kinds[0] != "")
 
@@ -199,7 +202,7 @@ def _same_kind(edge: Import) -> bool:
 def _kind(module: str) -> str:
     parts = module.split(".")
     is_kind = len(parts) > 2 or (len(parts) == 2 and (ROOT / "environments" / parts[1]).is_dir())
-    return parts[1] if is_kind else ""
+    return parts[1] if is_kind and parts[1] not in SHARED_ROOMS else ""
 
 
 def import_cycles(source: Source) -> list[list[str]]:
@@ -293,6 +296,9 @@ TYPING = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
         ("environments.conda.solve", "from docker_envs.environments.base import x", True),
         ("environments.conda.solve", "from docker_envs.environments.conda.linking.link import x", True),
         ("environments.base", "from docker_envs.environments.conda.linking.link import x", False),
+        ("environments.conda.solve", "from docker_envs.environments.shell.parser import x", True),
+        ("environments.shell.parser", "from docker_envs.environments.shell.words import x", True),
+        ("environments.shell.parser", "from docker_envs.environments.conda.linking.link import x", False),
         ("builder.build", "from docker_envs.planner import plan", True),
         ("planner.plan", "from docker_envs.builder import build", False),
         ("registry.client", "from docker_envs.docker.base import Image", True),
@@ -306,8 +312,8 @@ TYPING = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
 )
 def test_rules(tmp_path: Path, module: str, text: str, *, allowed: bool) -> None:
     others = ["transports.http", "transports.fetch", "oci.config", "environments.base", "environments.pypi.uv",
-              "environments.conda.link", "builder.build", "planner.plan", "docker.base", "conda", "registry.client",
-              "cli.__init__", "cli.options"]  # fmt: skip
+              "environments.conda.link", "environments.shell.words", "builder.build", "planner.plan", "docker.base",
+              "conda", "registry.client", "cli.__init__", "cli.options"]  # fmt: skip
     source = write_modules(tmp_path, {**dict.fromkeys(others, ""), module: text})
     assert (upward_imports(source) == []) is allowed
     assert len(source.imports) == 1

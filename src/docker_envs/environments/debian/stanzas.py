@@ -13,8 +13,9 @@ from docker_envs.errors import FormatError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FIELD = re.compile(r"([!-9;-~]+):[ \t]*(.*)")
-_GAP = re.compile(r"\n(?:[ \t]*\n)+")
+#: A line that begins a field; names begin with neither `#` nor `-`.
+FIELD = re.compile(r"([!-,./-9;-~][!-9;-~]*):[ \t]*(.*)")
+_GAP = re.compile(r"\n(?:[ \t\r]*\n)+")
 
 
 def parse_stanzas(text: str, *, source: str) -> Iterator[dict[str, str]]:
@@ -27,23 +28,44 @@ def parse_stanzas(text: str, *, source: str) -> Iterator[dict[str, str]]:
     Raises:
         FormatError: A line is neither a field nor goes on with one, or a field stands twice.
     """
-    for paragraph in _GAP.split(text.replace("\r\n", "\n")):
-        stanza: dict[str, str] = {}
-        name = ""
-        for line in paragraph.split("\n"):
-            if line.startswith("#") or not line.strip():
-                continue
-            if line[0] in " \t":
-                if not name:
-                    raise FormatError(source, f"line {line[:80]!r} goes on with no field")
-                stanza[name] += f"\n{line}"
-                continue
-            match = _FIELD.match(line)
-            if match is None:
-                raise FormatError(source, f"line {line[:80]!r} is not a field")
-            name = match[1].lower()
-            if name in stanza:
-                raise FormatError(source, f"field `{match[1]}` stands twice in a stanza")
-            stanza[name] = match[2].rstrip()
+    for paragraph in iter_paragraphs(text):
+        stanza = parse_fields(paragraph_lines(paragraph), source=source)
         if stanza:
-            yield stanza
+            yield {name: value for name, (_, value) in stanza.items()}
+
+
+def iter_paragraphs(text: str) -> Iterator[str]:
+    """The paragraphs of a file such as dpkg's `status`, each with one newline at its end."""
+    for paragraph in _GAP.split(text.strip("\n")):
+        if paragraph.strip():
+            yield f"{paragraph}\n"
+
+
+def paragraph_lines(paragraph: str) -> list[str]:
+    """The lines of a paragraph without comments, and without blanks at their ends, which mean nothing."""
+    return [line.rstrip() for line in paragraph.split("\n") if line.strip() and not line.startswith("#")]
+
+
+def parse_fields(lines: list[str], *, source: str) -> dict[str, tuple[str, str]]:
+    """The fields of one paragraph in their order: names as spelled and values, by the names in lower case.
+
+    Raises:
+        FormatError: A line is neither a field nor goes on with one, or a field stands twice.
+    """
+    fields: dict[str, tuple[str, str]] = {}
+    name = ""
+    for line in lines:
+        if line[0] in " \t":
+            if not name:
+                raise FormatError(source, f"line {line[:80]!r} goes on with no field")
+            spelled, value = fields[name]
+            fields[name] = (spelled, f"{value}\n{line}")
+            continue
+        found = FIELD.match(line)
+        if found is None:
+            raise FormatError(source, f"line {line[:80]!r} is not a field")
+        name = found[1].lower()
+        if name in fields:
+            raise FormatError(source, f"field `{found[1]}` stands twice in a stanza")
+        fields[name] = (found[1], found[2])
+    return fields

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from docker_envs.environments.conda.activating.shell.interpreter import Interpreter
 from docker_envs.environments.conda.activating.shell.state import Touched, Variables
-from docker_envs.environments.conda.activating.shell.syntax import UnknownValueError, UnsupportedShellError
+from docker_envs.environments.shell.syntax import UnknownValueError, UnsupportedShellError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

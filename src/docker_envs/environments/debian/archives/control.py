@@ -1,4 +1,4 @@
-"""Paragraphs of control files: fields in their order, values as they stand.
+"""The control file of a package: fields in their order, values as they stand.
 
 Spec: deb822(5); deb-control(5); Debian Policy 4.7, section 5.1.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from docker_envs.environments.debian.stanzas import FIELD, paragraph_lines, parse_fields
 from docker_envs.errors import FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FIELD = re.compile(r"([!-,./-9;-~][!-9;-~]*):[ \t]*(.*)")
 # Debian Policy 5.6.1 and 5.6.12; deb-version(7).
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
 _VERSION = re.compile(r"(?:[0-9]+:)?[A-Za-z0-9.+~-][A-Za-z0-9.+~:-]*\Z")
@@ -31,22 +31,9 @@ class Control:
     """
 
     def __init__(self, text: str, *, source: str) -> None:
-        self._fields: dict[str, tuple[str, str]] = {}
-        lines = [line.rstrip() for line in text.split("\n") if line.strip() and not line.startswith("#")]
+        lines = paragraph_lines(text)
         self.text = "".join(f"{line}\n" for line in lines)
-        name = ""
-        for line in lines:
-            found = _FIELD.match(line)
-            if found is not None:
-                name = found[1].lower()
-                if name in self._fields:
-                    raise FormatError(source, f"the field `{found[1]}` comes twice")
-                self._fields[name] = (found[1], found[2])
-            elif line[0] in " \t" and name:
-                spelled, value = self._fields[name]
-                self._fields[name] = (spelled, f"{value}\n{line}")
-            else:
-                raise FormatError(source, f"invalid line {line[:80]!r} in its control file")
+        self._fields = parse_fields(lines, source=source)
         for field, pattern in (("package", _NAME), ("version", _VERSION), ("architecture", _ARCHITECTURE)):
             if not pattern.match(self.get(field)):
                 raise FormatError(
@@ -86,13 +73,6 @@ class Control:
         return f"{self.name}:{self.architecture}" if self.is_multi_arch else self.name
 
 
-def iter_paragraphs(text: str) -> Iterator[str]:
-    """The paragraphs of a file such as dpkg's `status`, each with one newline at its end."""
-    for paragraph in re.split(r"\n(?:[ \t]*\n)+", text.strip("\n")):
-        if paragraph.strip():
-            yield f"{paragraph}\n"
-
-
 def with_fields(text: str, **fields: str) -> str:
     """A paragraph with fields put behind its first one, and any of their name removed; `_` stands for `-`."""
     wanted = {name.replace("_", "-"): value for name, value in fields.items()}
@@ -100,7 +80,7 @@ def with_fields(text: str, **fields: str) -> str:
     kept: list[str] = []
     keeps = True
     for line in text.splitlines():
-        found = _FIELD.match(line)
+        found = FIELD.match(line)
         if found is not None:
             keeps = found[1].lower() not in dropped
         if keeps:

@@ -1,4 +1,4 @@
-"""`test` and `[ … ]` with files of the system that is made; None is what cannot be known.
+"""`test`, `[ … ]` and `[[ … ]]` with files of the system that is made; None is what cannot be known.
 
 Spec: POSIX.1-2024, XCU 4 "test".
 """
@@ -8,26 +8,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import Kind
+from docker_envs.environments.shell.comparisons import NUMBERS, STRINGS, compare
+from docker_envs.environments.shell.syntax import UnknownValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from docker_envs.environments.debian.scripts.expansion import Expander
     from docker_envs.environments.debian.system.files import SystemFiles
-
-_STRINGS = ("=", "==", "!=")
-_NUMBERS = {
-    "-eq": int.__eq__,
-    "-ne": int.__ne__,
-    "-lt": int.__lt__,
-    "-le": int.__le__,
-    "-gt": int.__gt__,
-    "-ge": int.__ge__,
-}
+    from docker_envs.environments.shell.syntax import Condition
 
 
 def evaluate_test(words: Sequence[str | None], files: SystemFiles) -> bool | None:
     """Whether a test (without brackets) holds."""
-    if len(words) == 3 and words[1] in (*_STRINGS, *_NUMBERS):
+    if len(words) == 3 and words[1] in (*STRINGS, *NUMBERS):
         return _compare(words[0], str(words[1]), words[2])
     for operator, both in (("-o", False), ("-a", True)):
         if operator in words[1:-1]:
@@ -46,6 +40,25 @@ def evaluate_test(words: Sequence[str | None], files: SystemFiles) -> bool | Non
     return None
 
 
+def evaluate_condition(condition: Condition, expander: Expander, files: SystemFiles) -> bool | None:
+    """Whether `[[ … ]]` holds."""
+    operator = condition.operator
+    inner = [evaluate_condition(each, expander, files) for each in condition.conditions]
+    if operator == "!":
+        return None if inner[0] is None else not inner[0]
+    if inner:
+        return joined(inner, both=operator == "&&")
+    left, *right = (expander.known_text(word) for word in condition.words)
+    if not operator:
+        return evaluate_test([left], files)
+    if not right:
+        return evaluate_test([operator, left], files)
+    if operator not in STRINGS:
+        return _compare(left, operator, right[0])
+    matches = expander.known_match(condition.words[1], left)
+    return None if matches is None else matches == (operator != "!=")
+
+
 def joined(results: Sequence[bool | None], *, both: bool) -> bool | None:
     """`and` (or `or`) of what may be unknown."""
     if any(result is (not both) for result in results):
@@ -54,13 +67,10 @@ def joined(results: Sequence[bool | None], *, both: bool) -> bool | None:
 
 
 def _compare(left: str | None, operator: str, right: str | None) -> bool | None:
-    if left is None or right is None:
+    try:
+        return None if left is None or right is None else compare(left, operator, right)
+    except UnknownValueError:
         return None
-    if operator in _STRINGS:
-        return (left == right) == (operator != "!=")
-    if not left.lstrip("-").isdecimal() or not right.lstrip("-").isdecimal():
-        return None
-    return _NUMBERS[operator](int(left), int(right))
 
 
 def _unary(operator: str | None, operand: str | None, files: SystemFiles) -> bool | None:

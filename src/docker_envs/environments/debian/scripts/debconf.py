@@ -5,7 +5,7 @@ Spec: debconf-devel(7), "The templates file".
 
 from __future__ import annotations
 
-from docker_envs.environments.debian.archives.control import iter_paragraphs
+from docker_envs.environments.debian.stanzas import iter_paragraphs
 
 #: What scripts source to ask.
 LIBRARY = "/usr/share/debconf/confmodule"

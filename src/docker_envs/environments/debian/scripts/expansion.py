@@ -1,144 +1,132 @@
-"""Expanding words of maintainer scripts to fields; None is a text that cannot be known.
-
-Spec: POSIX.1-2024, XCU 2.6 "Word Expansions".
-"""
+"""Expanding words of maintainer scripts with the variables and arguments of one shell, and files of the system."""
 
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from docker_envs.environments.debian.scripts.syntax import Output, Text, Variable
+from docker_envs.environments.shell import expansion
+from docker_envs.environments.shell.expansion import BLANKS
+from docker_envs.environments.shell.syntax import Assignment, Literal, Parameter, UnknownValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from docker_envs.environments.debian.scripts.syntax import Block, Word
     from docker_envs.environments.debian.system.files import SystemFiles
+    from docker_envs.environments.shell.expansion import Segment
+    from docker_envs.environments.shell.syntax import Block, Substitution, Unread, Word
 
 _PATTERN = re.compile(r"[*?[]")
 
 
-class Expander:
-    """Variables and arguments of one shell.
+class Expander(expansion.Expander):
+    """Variables and arguments of one shell; its methods that begin with `known` give None for what is not known.
 
     Attributes:
         variables: By name; None is a value that is not known.
         arguments: `$1` and so on.
     """
 
-    def __init__(self, files: SystemFiles, run: Callable[[Block], str | None], variables: dict[str, str]) -> None:
+    # dpkg's scripts are for dash, and nothing says that they are run in another locale than `C`.
+    portable = False
+
+    def __init__(
+        self,
+        files: SystemFiles,
+        variables: Mapping[str, str],
+        *,
+        run: Callable[[Block], str | None],
+        assign: Callable[[str, str | None], None],
+    ) -> None:
         self._files = files
         self._run = run
-        self.variables: dict[str, str | None] = dict(variables)
+        self._assign = assign
+        self.variables: dict[str, str | None] = {"IFS": BLANKS, **variables}
         self.arguments: list[str | None] = []
 
-    def text(self, word: Word) -> str | None:
+    def known_text(self, word: Word) -> str | None:
         """The word as one text, as in an assignment."""
-        parts = [self._part(part) for part in word]
-        return None if None in parts else "".join(part for part in parts if part is not None)
+        try:
+            return self.text(word)
+        except UnknownValueError:
+            return None
 
-    def fields(self, word: Word) -> list[str | None]:
+    def known_fields(self, word: Word | Assignment) -> list[str | None]:
         """The word as arguments of a command: split, and with names of files for patterns."""
-        if len(word) == 1 and isinstance(word[0], Variable) and word[0].name in ("@", "*"):
+        if isinstance(word, Assignment):
+            value = self.known_text(word.value)
+            return [None if value is None else f"{word.name}={value}"]
+        if _is_arguments(word):
             return list(self.arguments)
-        fields: list[str | None] = []
-        current: str | None = ""
-        has_field = is_pattern = False
-        for part in word:
-            value = self._part(part)
-            if isinstance(part, Text) or part.quoted:
-                is_pattern = is_pattern or (isinstance(part, Text) and not part.quoted and _has_pattern(part.text))
-                current = None if value is None or current is None else current + value
-                has_field = True
-                continue
-            if value is None:
-                current, has_field = None, True
-                continue
-            pieces = value.split()
-            if value[:1].isspace() and has_field:
-                fields.append(current)
-                current, has_field = "", False
-            for number, piece in enumerate(pieces):
-                if number:
-                    fields.append(current)
-                    current = ""
-                current = None if current is None else current + piece
-                has_field = True
-        if has_field:
-            fields.append(current)
-        return self._globbed(fields) if is_pattern else fields
+        try:
+            return [*self.fields(word)]
+        except UnknownValueError:
+            return [None]
 
-    def matches(self, word: Word, subject: str) -> bool | None:
+    def known_match(self, word: Word, subject: str | None) -> bool | None:
         """Whether a text matches a pattern of `case`."""
-        pattern = ""
-        for part in word:
-            value = self._part(part)
-            if value is None:
-                return None
-            pattern += value if isinstance(part, Text) and not part.quoted else _escaped(value)
-        return fnmatchcase(subject, pattern)
+        try:
+            return None if subject is None else self.pattern(word).matches(subject)
+        except UnknownValueError:
+            return None
 
-    def _globbed(self, fields: list[str | None]) -> list[str | None]:
-        found: list[str | None] = []
-        for each in fields:
-            names = self._files.glob(each) if each is not None and each.startswith("/") and _has_pattern(each) else []
-            found += names or [each]
-        return found
-
-    def _part(self, part: Text | Variable | Output) -> str | None:
-        if isinstance(part, Text):
-            return part.text
-        if isinstance(part, Output):
-            return None if part.body is None else self._run(part.body)
-        return self._variable(part)
-
-    def _value(self, name: str) -> str | None:
+    def value(self, part: Parameter) -> str | None:
+        """The value of a variable or an argument."""
+        name = part.name
         if name.isdecimal():
             number = int(name)
-            return "" if number > len(self.arguments) or not number else self.arguments[number - 1]
-        if name == "#":
-            return str(len(self.arguments))
-        if name in ("@", "*"):
-            return None if None in self.arguments else " ".join(each for each in self.arguments if each is not None)
-        return None if name in ("?", "$", "!", "-") else self.variables.get(name, "")
-
-    def _variable(self, part: Variable) -> str | None:
-        value = self._value(part.name)
-        operator = part.operator
-        if not operator:
-            return value
-        if operator[-1] in "-=+?":
-            if value is None:
-                return None
-            present = value != "" if operator[0] == ":" else value != "" or part.name in self.variables
-            if operator[-1] == "+":
-                return self.text(part.argument) if present else ""
-            return value if present else self.text(part.argument)
-        pattern = self.text(part.argument)
-        if value is None or pattern is None or operator[0] == "/":
+            value = self.arguments[number - 1] if 0 < number <= len(self.arguments) else ""
+        elif name == "#":
+            value = str(len(self.arguments))
+        elif name in ("@", "*"):
+            value = None if None in self.arguments else " ".join(each for each in self.arguments if each is not None)
+        elif name in ("?", "$", "!", "-"):
+            value = None
+        elif name not in self.variables:
             return None
-        return _without(value, pattern, operator)
+        else:
+            value = self.variables[name]
+        if value is None:
+            raise UnknownValueError(f"`${name}`", part.line)
+        return value
+
+    def assign(self, name: str, value: str) -> None:
+        """Set a variable."""
+        self._assign(name, value)
+
+    def output(self, part: Substitution) -> str:
+        """What commands write, where they are known."""
+        output = self._run(part.body)
+        if output is None:
+            raise UnknownValueError(f"`$({part.text})`", part.line)
+        return output
+
+    def unread(self, part: Unread) -> str:
+        """What dash takes a construct for, if it has it."""
+        if part.text is None:
+            raise UnknownValueError(part.reason, part.line)
+        return part.text
+
+    def separators(self) -> str:
+        """The value of `IFS`."""
+        separators = self.variables.get("IFS", BLANKS)
+        if separators is None:
+            raise UnknownValueError("`$IFS`")
+        return separators
+
+    def names(self, fields: list[str], segments: list[Segment]) -> list[str]:
+        """The fields, those that are absolute patterns replaced by what they match in the system."""
+        if not any(_PATTERN.search(text) for text, quoted, expanded in segments if not quoted and not expanded):
+            return fields
+        found: list[str] = []
+        for each in fields:
+            found += (self._files.glob(each) if each.startswith("/") and _PATTERN.search(each) else []) or [each]
+        return found
 
 
-def _without(value: str, pattern: str, operator: str) -> str:
-    """`${name#pattern}` and the like."""
-    ends = range(len(value) + 1)
-    if operator[0] == "#":
-        for end in reversed(ends) if operator == "##" else ends:
-            if fnmatchcase(value[:end], pattern):
-                return value[end:]
-    else:
-        for start in ends if operator == "%%" else reversed(ends):
-            if fnmatchcase(value[start:], pattern):
-                return value[:start]
-    return value
-
-
-def _has_pattern(text: str) -> bool:
-    return _PATTERN.search(text) is not None
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"([*?[])", r"[\1]", text)
+def _is_arguments(word: Word) -> bool:
+    """Whether a word is `$@` or `"$@"`, which is as many fields as there are arguments."""
+    parts = [part for part in word if part != Literal("", quoted=True)]
+    if len(parts) != 1 or not isinstance(parts[0], Parameter) or parts[0].operator:
+        return False
+    return parts[0].name == "@" or (parts[0].name == "*" and not parts[0].quoted)

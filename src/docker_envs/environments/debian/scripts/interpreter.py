@@ -10,26 +10,31 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from docker_envs.environments.debian.scripts.conditions import evaluate_test, joined
+from docker_envs.environments.debian.scripts.conditions import evaluate_condition, evaluate_test, joined
 from docker_envs.environments.debian.scripts.debconf import LIBRARY
 from docker_envs.environments.debian.scripts.expansion import Expander
 from docker_envs.environments.debian.scripts.findings import Finding, Reason
-from docker_envs.environments.debian.scripts.parser import parse_commands, parse_script
-from docker_envs.environments.debian.scripts.syntax import (
+from docker_envs.environments.shell.parser import parse_script
+from docker_envs.environments.shell.syntax import (
     AndOr,
+    Assignment,
+    Background,
     Block,
     Case,
     Command,
+    Condition,
     For,
     Function,
     Group,
     If,
+    Loop,
     Not,
     Pipeline,
+    Redirected,
     Redirection,
     Simple,
-    UnreadableScriptError,
-    While,
+    Unread,
+    UnsupportedShellError,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +42,9 @@ if TYPE_CHECKING:
 
     from docker_envs.environments.debian.scripts.commands import Commands
 
+#: Longest script that is read, in characters.
+MAX_SCRIPT = 256 * 1024
+_INTERPRETER = re.compile(r"#![ \t]*(?:/usr)?/bin/(?:env[ \t]+)?(?:ba|da)?sh\b")
 #: The most commands that one script may evaluate, and calls inside of each other.
 MAX_COMMANDS = 20_000
 _MAX_CALLS = 40
@@ -77,7 +85,7 @@ class Interpreter:
         self._commands = commands
         self._answers = answers or {}
         self._package, self._script = package, script
-        self._expander = Expander(commands.files, self._output, dict(variables))
+        self._expander = Expander(commands.files, variables, run=self._output, assign=self._assign)
         self._functions: dict[str, Command] = {}
         self._captured: list[str | None] | None = None
         self._is_certain = True
@@ -88,8 +96,10 @@ class Interpreter:
         """Evaluate the script; what it does is in the model afterwards, and what it would do in `findings`."""
         self._expander.arguments = list(arguments)
         try:
-            self._block(parse_script(text))
-        except UnreadableScriptError as error:
+            if not _INTERPRETER.match(text):
+                raise UnsupportedShellError(1, f"a script for `{text.partition(chr(10))[0][:80]}`")
+            self._block(parse_script(text, limit=MAX_SCRIPT))
+        except UnsupportedShellError as error:
             self._find(error.line, error.reason, Reason.UNREADABLE)
         except _ExitError:
             return
@@ -110,7 +120,7 @@ class Interpreter:
     def _command(self, command: Command) -> bool | None:
         self._left -= 1
         if self._left < 0:
-            raise UnreadableScriptError(command.line, f"more than {MAX_COMMANDS:,} commands")
+            raise UnsupportedShellError(command.line, f"more than {MAX_COMMANDS:,} commands")
         match command:
             case Simple():
                 return self._simple(command)
@@ -125,16 +135,25 @@ class Interpreter:
                 return self._case(command)
             case For():
                 return self._for(command)
-            case While():
+            case Loop():
                 self._uncertain(command.condition, command.body)
                 return None
+            case Condition():
+                return evaluate_condition(command, self._expander, self._commands.files)
             case Group():
-                return self._redirected(command.line, "{ … }", command.redirections, lambda: self._block(command.body))
+                return self._block(command.body)
+            case Background():
+                return self._command(command.command)
+            case Redirected():
+                inner = command.command
+                return self._redirected(command.line, "{ … }", command.redirections, lambda: self._command(inner))
             case Function():
                 self._functions[command.name] = command.body
                 return True
             case Pipeline():
                 return self._pipeline(command)
+            case Unread():
+                return None
 
     def _uncertain(self, *blocks: Block) -> None:
         """Look at blocks of which nobody knows whether they are reached: what would do something is a finding."""
@@ -168,10 +187,9 @@ class Interpreter:
         return True
 
     def _case(self, command: Case) -> bool | None:
-        subject = self._expander.text(command.word)
+        subject = self._expander.known_text(command.word)
         for number, (patterns, body) in enumerate(command.items):
-            matches = [None if subject is None else self._expander.matches(pattern, subject) for pattern in patterns]
-            status = joined(matches, both=False)
+            status = joined([self._expander.known_match(each, subject) for each in patterns], both=False)
             if status is None:
                 self._uncertain(*(each for _, each in command.items[number:]))
                 return None
@@ -183,7 +201,7 @@ class Interpreter:
         if command.words is None:
             values = list(self._expander.arguments)
         else:
-            values = [field for word in command.words for field in self._expander.fields(word)]
+            values = [field for word in command.words for field in self._expander.known_fields(word)]
         status: bool | None = True
         for value in values:
             self._expander.variables[command.name] = value
@@ -216,7 +234,7 @@ class Interpreter:
         last = command.commands[-1]
         if len(command.commands) != 2 or not isinstance(last, Simple) or last.redirections:
             return None
-        fields = [field for word in last.words for field in self._expander.fields(word)]
+        fields = [field for word in last.words for field in self._expander.known_fields(word)]
         if len(fields) != 3 or fields[:2] != ["grep", "-q"] or not _SIMPLE_PATTERN.fullmatch(fields[2] or ""):
             return None
         return re.compile(fields[2] or "", re.MULTILINE)
@@ -236,10 +254,15 @@ class Interpreter:
 
     def _simple(self, command: Simple) -> bool | None:
         if not command.words:
-            for name, word in command.assignments:
-                self._assign(name, self._expander.text(word))
-        fields = [field for word in command.words for field in self._expander.fields(word)]
+            for each in command.assignments:
+                self._assign(each.name, self._assigned(each))
+        fields = [field for word in command.words for field in self._expander.known_fields(word)]
         return self._redirected(command.line, command.text, command.redirections, lambda: self._call(command, fields))
+
+    def _assigned(self, assignment: Assignment) -> str | None:
+        value = self._expander.known_text(assignment.value)
+        before = self._expander.variables.get(assignment.name, "") if assignment.append else ""
+        return None if value is None or before is None else before + value
 
     def _assign(self, name: str, value: str | None) -> None:
         if self._is_certain or self._expander.variables.get(name, "") != value:
@@ -258,7 +281,10 @@ class Interpreter:
         builtin = self._builtins().get(name or "")
         if builtin is not None:
             return builtin(arguments)
-        here = next((self._expander.text(each.target) for each in command.redirections if each.operator == "<<"), None)
+        here = next(
+            (self._expander.known_text(each.target) for each in command.redirections if each.operator in ("<<", "<<-")),
+            None,
+        )
         outcome = self._commands.call(name, arguments, package=self._package, here=here, may_act=self._is_certain)
         if self._captured is not None:
             self._captured.append(outcome.output)
@@ -291,7 +317,7 @@ class Interpreter:
         if content is None:
             self._find(command.line, command.text, Reason.UNKNOWN)
             return None
-        return self._block(parse_commands(content.decode("utf-8", "surrogateescape")))
+        return self._block(parse_script(content.decode("utf-8", "surrogateescape"), limit=MAX_SCRIPT))
 
     def _debconf(self, name: str, words: list[str | None]) -> bool | None:
         """Questions are answered by their default; nobody is asked."""
@@ -329,7 +355,7 @@ class Interpreter:
     def _function(self, body: Command, arguments: list[str | None], command: Simple) -> bool | None:
         self._calls += 1
         if self._calls > _MAX_CALLS:
-            raise UnreadableScriptError(command.line, "functions that call each other")
+            raise UnsupportedShellError(command.line, "functions that call each other")
         before, self._expander.arguments = self._expander.arguments, arguments
         try:
             return self._command(body)
@@ -340,12 +366,13 @@ class Interpreter:
             self._calls -= 1
 
     def _redirected(
-        self, line: int, text: str, redirections: Sequence[Redirection], run: Callable[[], bool | None]
+        self, line: int, text: str, redirections: tuple[Redirection, ...], run: Callable[[], bool | None]
     ) -> bool | None:
         """Run something, and write to a file what it writes."""
-        targets = [each for each in redirections if each.operator.lstrip("1") in (">", ">>", ">|")]
-        target = self._expander.text(targets[-1].target) if targets else None
-        if any(each.operator in ("&>", "&>>", ">&", "1>&") for each in redirections) or target in _DISCARDED:
+        of_output = [each for each in redirections if each.descriptor in ("", "1")]
+        targets = [each for each in of_output if each.operator in (">", ">>", ">|")]
+        target = self._expander.known_text(targets[-1].target) if targets else None
+        if any(each.operator in ("&>", "&>>", ">&") for each in of_output) or target in _DISCARDED:
             before, self._captured = self._captured, []
             try:
                 return run()
@@ -366,7 +393,7 @@ class Interpreter:
             self._find(line, text, Reason.CONDITION)
         else:
             content = "".join(each for each in captured if each is not None)
-            if not self._commands.write(target, content, append=targets[-1].operator.endswith(">>")):
+            if not self._commands.write(target, content, append=targets[-1].operator == ">>"):
                 self._find(line, text, Reason.FILE)
         return status
 

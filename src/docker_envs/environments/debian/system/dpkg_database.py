@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from docker_envs.environments.debian.archives.control import Control, iter_paragraphs
+from docker_envs.environments.debian.archives.control import Control
+from docker_envs.environments.debian.stanzas import iter_paragraphs
 from docker_envs.errors import FormatError
 
 if TYPE_CHECKING:

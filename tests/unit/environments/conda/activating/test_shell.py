@@ -10,9 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from docker_envs.environments.conda.activating.activation import ActivationFile, evaluate_activation
-from docker_envs.environments.conda.activating.shell.patterns import Pattern
 from docker_envs.environments.conda.activating.shell.state import Touched
-from docker_envs.environments.conda.activating.shell.syntax import UnknownValueError
 from tests.unit.environments.conda.shells import POSIX_SHELLS, SHELLS, lookup_in, source, write
 
 if TYPE_CHECKING:
@@ -121,44 +119,6 @@ def test_any_bytes(content: bytes, kind: str) -> None:
     env = {"PATH": "/p/bin", "CONDA_PREFIX": "/p"}
     found = evaluate_activation([ActivationFile("a", f"etc/conda/{kind}", content)], prefix="/p", env=env)
     assert all("\0" not in value for value in found.variables.values())
-
-
-@pytest.mark.parametrize(
-    ("pattern", "text", "matches"),
-    [
-        ("", "", True),
-        ("", "a", False),
-        ("*", "", True),
-        ("a*b*c", "abbc", True),
-        ("a*b*c", "abcb", False),
-        ("*a", "aaa", True),
-        ("?", "a", True),
-        ("?", "", False),
-        ("[ab]", "b", True),
-        ("[!ab]", "b", False),
-        ("x[0-9]", "x7", True),
-        ("a*", "a\nb", True),
-        ("a.c", "abc", False),
-    ],
-)
-def test_patterns(pattern: str, text: str, matches: bool) -> None:
-    assert Pattern([(pattern, False)]).matches(text) is matches
-    assert Pattern([(pattern, True)]).matches(text) is (pattern == text)
-
-
-@pytest.mark.parametrize("pattern", ["[a-z]", "[^a]", "[[:alpha:]]", "[]", "[a", "\\*"])
-def test_patterns_that_depend_on_the_shell(pattern: str) -> None:
-    with pytest.raises(UnknownValueError):
-        Pattern([(pattern, False)])
-
-
-def test_pattern_against_other_than_ascii_depends_on_the_locale() -> None:
-    with pytest.raises(UnknownValueError, match="not ASCII"):
-        Pattern([("?", False)]).matches("é")
-
-
-def test_many_stars_cost_little() -> None:
-    assert not Pattern([("*a" * 200 + "b", False)]).matches("a" * 4000)
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""A small part of the shell's language, evaluated without running anything; what is outside of it is refused."""
+"""What the shell scripts of conda packages do to variables, without running anything; the rest is refused."""

@@ -6,12 +6,12 @@ Spec: POSIX.1-2024, XCU 4 "test"; GNU Bash manual, "Bash Conditional Expressions
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
-from docker_envs.environments.conda.activating.shell.syntax import Condition, UnknownValueError, Word, bare, is_name
+from docker_envs.environments.shell.comparisons import NUMBERS, STRINGS, compare
+from docker_envs.environments.shell.syntax import Condition, UnknownValueError, Word, bare, is_name
 
 if TYPE_CHECKING:
     from docker_envs.environments.conda.activating.shell.expansion import Expander
@@ -29,21 +29,12 @@ class PathKind(Enum):
 #: Says what is at an absolute path of the image once all symbolic links are followed, None where that is not known.
 PathLookup: TypeAlias = Callable[[str], PathKind | None]
 
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _FILES = frozenset((PathKind.FILE, PathKind.EXECUTABLE))
 _FILE_TESTS = {
     "-e": _FILES | {PathKind.DIRECTORY},
     "-f": _FILES,
     "-d": frozenset((PathKind.DIRECTORY,)),
     "-x": frozenset((PathKind.EXECUTABLE, PathKind.DIRECTORY)),
-}
-_NUMBERS: dict[str, Callable[[int, int], bool]] = {
-    "-eq": int.__eq__,
-    "-ne": int.__ne__,
-    "-lt": int.__lt__,
-    "-le": int.__le__,
-    "-gt": int.__gt__,
-    "-ge": int.__ge__,
 }
 
 
@@ -81,7 +72,7 @@ def prefix_lookup(prefix: str, paths: Mapping[str, PathKind | None]) -> PathLook
 class Conditions:
     """Decides tests with the variables of one shell and what is known of the image's files.
 
-    Its methods raise UnsupportedShellError or UnknownValueError for what cannot be known.
+    Its methods raise UnknownValueError for what cannot be known.
     """
 
     def __init__(self, expander: Expander, lookup: PathLookup) -> None:
@@ -102,9 +93,9 @@ class Conditions:
             return left != ""
         if len(condition.words) == 1:
             return self._unary(operator, left)
-        if operator in ("=", "==", "!="):
+        if operator in STRINGS:
             return self._expander.pattern(condition.words[1]).matches(left) == (operator != "!=")
-        return self._numbers(operator, left, self._expander.text(condition.words[1]))
+        return compare(left, operator, self._expander.text(condition.words[1]))
 
     def test(self, words: list[Word]) -> bool:
         """Whether `[ … ]` (without the brackets) is true."""
@@ -139,11 +130,8 @@ class Conditions:
             return False
         if len(arguments) == 1:
             return arguments[0] != ""
-        if len(arguments) == 3 and arguments[1] in ("=", "==", "!=", *_NUMBERS):
-            left, operator, right = arguments
-            if operator in _NUMBERS:
-                return self._numbers(operator, left, right)
-            return (left == right) == (operator != "!=")
+        if len(arguments) == 3 and arguments[1] in (*STRINGS, *NUMBERS):
+            return compare(*arguments)
         if arguments[0] == "!" and len(arguments) <= 4:
             return not self._arguments(arguments[1:])
         if len(arguments) == 2:
@@ -163,8 +151,3 @@ class Conditions:
         if kind is None:
             raise UnknownValueError(f"`{operator} {operand}`, a path outside of the environment")
         return kind in _FILE_TESTS[operator]
-
-    def _numbers(self, operator: str, left: str, right: str) -> bool:
-        if operator not in _NUMBERS or not _INTEGER.fullmatch(left) or not _INTEGER.fullmatch(right):
-            raise UnknownValueError(f"`{operator}` in a test")
-        return _NUMBERS[operator](int(left), int(right))

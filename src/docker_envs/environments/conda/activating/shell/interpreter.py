@@ -10,22 +10,27 @@ from typing import TYPE_CHECKING, NoReturn
 
 from docker_envs.environments.conda.activating.shell.conditions import Conditions
 from docker_envs.environments.conda.activating.shell.expansion import Expander
-from docker_envs.environments.conda.activating.shell.parser import parse_script
-from docker_envs.environments.conda.activating.shell.syntax import (
+from docker_envs.environments.shell.parser import parse_script
+from docker_envs.environments.shell.syntax import (
     AndOr,
     Assignment,
+    Background,
     Block,
     Case,
     Command,
     Condition,
     For,
+    Function,
     Group,
     If,
     Loop,
     Not,
-    Refused,
+    Pipeline,
+    Redirected,
+    Redirection,
     Simple,
     UnknownValueError,
+    Unread,
     UnsupportedShellError,
     Word,
     bare,
@@ -38,12 +43,18 @@ if TYPE_CHECKING:
     from docker_envs.environments.conda.activating.shell.conditions import PathLookup
     from docker_envs.environments.conda.activating.shell.state import Variables
 
+#: Longest script that is read, in characters.
+MAX_SCRIPT = 64 * 1024
+
 #: Commands that one script may run, those of sourced files included.
 MAX_COMMANDS = 10_000
 
 _MAX_SOURCED = 8
 
-
+#: Redirections that are lost on nobody: what scripts print is not part of what they do.
+_HARMLESS = frozenset(
+    (">/dev/null", ">>/dev/null", ">&1", ">&2", ">/dev/stderr", ">/dev/stdout", "&>/dev/null", "</dev/null")
+)
 #: Arguments of `set` that restore what holds anyway.
 _SETS_NOTHING = (["+e"], ["+x"], ["+v"], ["+o", "errexit"], ["+o", "pipefail"], ["+o", "xtrace"])
 
@@ -92,7 +103,7 @@ class Interpreter:
             UnsupportedShellError: It needs something outside of the subset, or something only a container knows.
         """
         with suppress(_ReturnError):
-            self._block(parse_script(text))
+            self._block(parse_script(text, limit=MAX_SCRIPT))
 
     def _block(self, commands: Block) -> bool:
         status = True
@@ -107,7 +118,7 @@ class Interpreter:
         try:
             return self._evaluate(command)
         except UnknownValueError as error:
-            raise UnsupportedShellError(command.line, str(error)) from error
+            raise UnsupportedShellError(error.line or command.line, str(error)) from error
 
     def _evaluate(self, command: Command) -> bool:
         match command:
@@ -117,8 +128,11 @@ class Interpreter:
                 return self._and_or(command)
             case Not():
                 return not self._command(command.command)
-            case Group():
+            case Group(subshell=False):
                 return self._block(command.body)
+            case Redirected():
+                self._check(command.line, command.redirections)
+                return self._command(command.command)
             case If():
                 return self._if(command)
             case Case():
@@ -129,8 +143,8 @@ class Interpreter:
                 return self._for(command)
             case Loop():
                 return self._loop(command)
-            case Refused():
-                raise UnsupportedShellError(command.line, command.reason)
+            case _:
+                raise UnsupportedShellError(command.line, _refused(command))
 
     def _and_or(self, command: AndOr) -> bool:
         status = True
@@ -153,6 +167,8 @@ class Interpreter:
         return True
 
     def _for(self, command: For) -> bool:
+        if command.words is None:
+            raise UnknownValueError("`$@`")
         status = True
         for value in [field for word in command.words for field in self._expander.fields(word)]:
             self._variables.set(command.name, value)
@@ -165,7 +181,15 @@ class Interpreter:
             status = self._block(command.body)
         return status
 
+    def _check(self, line: int, redirections: tuple[Redirection, ...]) -> None:
+        for each in redirections:
+            if each.operator.startswith("<<"):
+                raise UnsupportedShellError(line, "a here-document")
+            if set(each.descriptor) - set("012") or f"{each.operator}{bare(each.target)}" not in _HARMLESS:
+                raise UnsupportedShellError(line, "a redirection")
+
     def _simple(self, command: Simple) -> bool:
+        self._check(command.line, command.redirections)
         if not command.words:
             for assignment in command.assignments:
                 self._assign(assignment)
@@ -266,3 +290,18 @@ class Interpreter:
             self._refuse(command, f"`. {arguments[0]}`: {error}")
         self._depth -= 1
         return True
+
+
+def _refused(command: Command) -> str:
+    """What is known of the language, but not evaluated."""
+    match command:
+        case Function():
+            return "`function`" if command.keyword else "a function"
+        case Pipeline():
+            return "a pipe"
+        case Background():
+            return "`&`"
+        case Unread():
+            return command.reason
+        case _:
+            return "a subshell"

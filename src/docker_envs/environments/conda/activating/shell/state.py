@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from docker_envs.environments.conda.activating.shell.syntax import UnknownValueError
+from docker_envs.environments.shell.syntax import UnknownValueError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,86 +1,55 @@
 """Reading words: quotes, escapes and `$` expansions.
 
-Spec: POSIX.1-2024, XCU 2.2 "Quoting", 2.6.2 "Parameter Expansion".
+Spec: POSIX.1-2024, XCU 2.2 "Quoting", 2.6 "Word Expansions", 2.7.4 "Here-Document".
 """
 
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 
-from docker_envs.environments.conda.activating.shell.syntax import (
+from docker_envs.environments.shell.reader import Reader
+from docker_envs.environments.shell.syntax import (
     NAME,
+    Block,
     Literal,
     Parameter,
     Part,
-    Refused,
+    Redirection,
     Substitution,
-    UnsupportedShellError,
+    Unread,
     Word,
 )
 
-_MAX_DEPTH = 40
 _METACHARACTERS = frozenset(" \t\n;&|<>()")
 _PLAIN = re.compile(r"[^\s;&|<>()'\"\\$`~{}]+")
 _OPERATOR = re.compile(r":?[-=+?]|%%?|##?|//?")
-_BLANKS = re.compile(r"(?:[ \t]|\\\n)+")
-_COMMENT = re.compile(r"#[^\n]*")
 _SPECIAL = re.compile(r"[0-9@*#?$!-]")
+_BRACED_NAME = re.compile(rf"{NAME.pattern}|[0-9]+|[@*#?$!-]")
+_BACKQUOTED = re.compile(r"((?:[^`\\]|\\.)*)`", re.DOTALL)
+_ANSI_QUOTED = re.compile(r"'[^'\\]*(?:\\[^'][^'\\]*)*'")
+#: What a backslash escapes in double quotes.
+_ESCAPABLE = '$`"\\'
 
 
-class WordReader:
-    """A position in a script, from which words are read."""
+class WordReader(Reader):
+    """Reads words; the grammar, which says what `$(…)` holds, is that of those who inherit.
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.position = 0
-        self._depth = 0
+    Attributes:
+        awaited: Here-documents that this line announced.
+    """
 
-    @property
-    def line(self) -> int:
-        """Number of the current line, from one."""
-        return self.text.count("\n", 0, self.position) + 1
+    def __init__(self, text: str, first_line: int = 1, depth: int = 0) -> None:
+        super().__init__(text, first_line, depth)
+        self.awaited: list[Redirection] = []
 
-    def fail(self, reason: str) -> UnsupportedShellError:
-        """The error to raise for what is at the current position."""
-        return UnsupportedShellError(self.line, reason)
+    @abstractmethod
+    def block(self, *ends: str) -> Block:
+        """Commands up to a keyword or operator of `ends`, which is left; to the end of the text without `ends`."""
 
-    def peek(self, length: int = 1) -> str:
-        """The next characters, without moving."""
-        return self.text[self.position : self.position + length]
-
-    def take(self, text: str) -> bool:
-        """Move behind `text` if it is next."""
-        if not self.text.startswith(text, self.position):
-            return False
-        self.position += len(text)
-        return True
-
-    def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """Move behind what `pattern` matches here, if anything."""
-        found = pattern.match(self.text, self.position)
-        if found is not None:
-            self.position = found.end()
-        return found
-
-    def enter(self) -> None:
-        """Go one level deeper; raise where scripts nest without reason."""
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise self.fail("nested too deeply")
-
-    def leave(self) -> None:
-        """Come back from `enter`."""
-        self._depth -= 1
-
-    def skip_blanks(self) -> None:
-        """Move over spaces, tabs, continued lines, and a comment."""
-        self.match(_BLANKS)
-        self.match(_COMMENT)
-
-    def peek_after_blanks(self, length: int = 1) -> str:
-        """The next characters behind blanks and a comment, at which the position is then."""
-        self.skip_blanks()
-        return self.peek(length)
+    @abstractmethod
+    def nested(self, text: str, line: int) -> WordReader:
+        """A reader of the same kind for a text that this one has taken out, which is one level deeper."""
 
     def word(self, end: str = "", *, double: bool = False) -> Word:
         """One word, up to a metacharacter; or the argument of an expansion, up to one of the characters in `end`.
@@ -91,30 +60,31 @@ class WordReader:
         """
         self.enter()
         parts: list[Part] = []
-        while self.position < len(self.text):
-            next_character = self.peek()
-            if next_character in end or (not end and next_character in _METACHARACTERS):
-                break
-            parts += self._part(parts, next_character, end, double=double)
+        while (character := self.peek()) and character not in (end or _METACHARACTERS):
+            parts += self._part(parts, character, end, double=double)
         self.leave()
         return _merged(parts)
+
+    def here_document(self, text: str, line: int) -> Word:
+        """The content of a here-document whose delimiter is not quoted, and which starts in a line."""
+        return _merged(self.nested(text, line)._quoted("", "$`\\"))
 
     def _part(self, before: list[Part], character: str, end: str, *, double: bool) -> list[Part]:
         if character == '"':
             self.position += 1
-            return self._double_quoted()
+            return self._quoted('"', _ESCAPABLE)
         if character == "'" and not (double and end == "}"):
             return [Literal(self._until_quote(), quoted=True)]
         if character == "\\":
-            return self._escape('$`"\\}' if double else None)
+            return self._escape(f"{_ESCAPABLE}}}" if double else None)
         if character in "$`":
             return [self._expansion(quoted=double)]
         if character == "~" and not double and _may_be_home(before):
             self.position += 1
-            return [Refused(self.line, "`~`")]
+            return [Unread(self.line, "`~`")]
         if character == "{" and not end and self.peek(2) != "{}" and not self._is_brace_word(before):
             self.position += 1
-            return [Refused(self.line, "`{…}` in a word")]
+            return [Unread(self.line, "`{…}` in a word", "{")]
         if character == "\r":
             raise self.fail("a carriage return")
         plain = None if end else self.match(_PLAIN)
@@ -134,19 +104,20 @@ class WordReader:
         self.position = end + 1
         return text
 
-    def _double_quoted(self) -> list[Part]:
+    def _quoted(self, end: str, escapable: str) -> list[Part]:
+        """What is in double quotes, up to the closing one; or in a here-document, up to its end."""
         parts: list[Part] = [Literal("", quoted=True)]
-        while (character := self.peek()) != '"':
+        while (character := self.peek()) != end:
             if not character:
                 raise self.fail("a quote that is not closed")
             if character == "\\":
-                parts += self._escape('$`"\\')
+                parts += self._escape(escapable)
             elif character in "$`":
                 parts.append(self._expansion(quoted=True))
             else:
                 self.position += 1
                 parts.append(Literal(character, quoted=True))
-        self.position += 1
+        self.position += len(end)
         return parts
 
     def _escape(self, escapable: str | None) -> list[Part]:
@@ -162,32 +133,48 @@ class WordReader:
 
     def _expansion(self, *, quoted: bool) -> Part:
         self.enter()
-        part = self._dollar_or_backquote(quoted=quoted)
+        part = self._backquoted(quoted=quoted) if self.take("`") else self._dollar(quoted=quoted)
         self.leave()
         return part
 
-    def _dollar_or_backquote(self, *, quoted: bool) -> Part:
+    def _dollar(self, *, quoted: bool) -> Part:
         line = self.line
-        if self.take("`"):
-            return self._substitution("`", line, quoted=quoted)
         self.position += 1
-        if self.peek(2) == "((":
-            raise self.fail("arithmetic")
+        if self.take("(("):
+            self.skip_arithmetic()
+            return Unread(line, "arithmetic")
         if self.take("("):
-            return self._substitution(")", line, quoted=quoted)
+            return self._substitution(line, quoted=quoted)
         if self.take("{"):
             return self._braced(line, quoted=quoted)
         if not quoted and self.peek() in ("'", '"'):
-            raise self.fail(f"`${self.peek()}…{self.peek()}`")
-        if name := self.match(NAME):
+            return self._quoted_by_dollar(line)
+        if name := self.match(NAME) or self.match(_SPECIAL):
             return Parameter(line, name[0], quoted)
-        if special := self.match(_SPECIAL):
-            return Refused(line, f"`${special[0]}`")
         return Literal("$", quoted=True)
+
+    def _substitution(self, line: int, *, quoted: bool) -> Substitution:
+        start = self.position
+        before, self.awaited = self.awaited, []
+        body = self.block(")")
+        self.awaited = before + self.awaited
+        text = " ".join(self.text[start : self.position].split())
+        self.position += 1
+        return Substitution(line, text, body, quoted)
+
+    def _quoted_by_dollar(self, line: int) -> Unread:
+        """`$'…'` and `$"…"`, which not every shell has, as long as all agree where they end."""
+        reason = f"`${self.peek()}…{self.peek()}`"
+        if self.take('"'):
+            self._quoted('"', _ESCAPABLE)
+        elif not self.match(_ANSI_QUOTED):
+            raise self.fail(reason)
+        return Unread(line, reason)
 
     def _braced(self, line: int, *, quoted: bool) -> Part:
         start = self.position
-        name = self.match(NAME)
+        # `${#name}` is the length of a value.
+        name = self.match(_BRACED_NAME) if self.peek() != "#" or self.peek(2) == "#}" else None
         if name is not None and self.take("}"):
             return Parameter(line, name[0], quoted)
         operator = self.match(_OPERATOR) if name is not None else None
@@ -202,28 +189,28 @@ class WordReader:
             self.word("}", double=quoted)
         if not self.take("}"):
             raise self.fail("`${` that is not closed")
-        return part or Refused(line, f"`${{{self.text[start : self.position]}`")
+        return part or Unread(line, f"`${{{self.text[start : self.position]}`")
 
-    def _substitution(self, end: str, line: int, *, quoted: bool) -> Part:
-        """Find the end of a command substitution, which need not be understood but must not be left too early."""
-        start, depth = self.position, 0
-        while (character := self.peek()) != end or depth:
-            if not character or character in "#\\" or self.peek(2) == "<<" or (end == "`" and character in "'\""):
-                raise self.fail("a command substitution")
-            if character == "'":
-                self._until_quote()
-                continue
-            if character == '"':
-                self.position += 1
-                self._double_quoted()
+    def _backquoted(self, *, quoted: bool) -> Part:
+        line, found = self.line, self.match(_BACKQUOTED)
+        if found is None:
+            raise self.fail("a quote that is not closed")
+        text = re.sub(r'\\([$`\\"])' if quoted else r"\\([$`\\])", r"\1", found[1])
+        return Substitution(line, " ".join(text.split()), self.nested(text, line).block(), quoted)
+
+    def skip_arithmetic(self) -> None:
+        """Move behind the end of `((…))`, over quotes, expansions and parentheses inside."""
+        depth = 0
+        while depth or self.peek(2) != "))":
+            character = self.peek()
+            if not character or depth < 0:
+                raise self.fail("arithmetic that is not closed")
+            if character in "'\"\\$`":
+                self._part([], character, "", double=False)
                 continue
             depth += {"(": 1, ")": -1}.get(character, 0)
             self.position += 1
-        command = " ".join(self.text[start : self.position].split())
-        self.position += 1
-        if re.search(r"\b(case|esac)\b", command):
-            raise self.fail("a command substitution")
-        return Substitution(line, command, quoted)
+        self.position += 2
 
 
 def _may_be_home(before: list[Part]) -> bool:

@@ -5,9 +5,10 @@ Spec: POSIX.1-2024, XCU 2.14 "Pattern Matching Notation".
 
 from __future__ import annotations
 
+import re
 from typing import TypeAlias
 
-from docker_envs.environments.conda.activating.shell.syntax import UnknownValueError
+from docker_envs.environments.shell.syntax import UnknownValueError
 
 #: One character that must be there, a set of them (and whether it is inverted), any character, or any text.
 Piece: TypeAlias = str | tuple[frozenset[str], bool] | None
@@ -15,22 +16,32 @@ _ANY_TEXT: Piece = None
 _ANY_CHARACTER: Piece = (frozenset(), True)
 _WILDCARDS: dict[str, Piece] = {"*": _ANY_TEXT, "?": _ANY_CHARACTER}
 
+#: Ranges of characters: those that mean the same everywhere, and those that do in the locale `C`.
+_DIGITS = re.compile("(0)-(9)")
+_RANGE = re.compile("([0-9A-Za-z])-([0-9A-Za-z])")
+
 #: Longest text from which a pattern is removed, in characters, since all its ends are tried.
 _MAX_REMOVAL = 4096
 
 
 class Pattern:
-    """A pattern, made of segments of text and whether they are quoted.
+    """A pattern.
+
+    Args:
+        segments: Pieces of text, and whether they are quoted.
+        portable: Whether to refuse what shells and locales disagree on; else it is that of dash in the locale `C`.
 
     Raises:
-        UnknownValueError: Its meaning depends on the shell or its locale.
+        UnknownValueError: It has another form, or its meaning depends on the shell or its locale.
     """
 
-    def __init__(self, segments: list[tuple[str, bool]]) -> None:
+    def __init__(self, segments: list[tuple[str, bool]], *, portable: bool = True) -> None:
         self._pieces: list[Piece] = []
+        self._portable = portable
         for text, quoted in segments:
-            self._pieces += list(text) if quoted else _pieces(text)
-        if any(not quoted and "[" in text for text, quoted in segments) and any(q for _, q in segments):
+            self._pieces += list(text) if quoted else _pieces(text, portable=portable)
+        mixed = any(not quoted and "[" in text for text, quoted in segments) and any(q for _, q in segments)
+        if portable and mixed:
             raise UnknownValueError("a quoted part of a pattern with `[`")
 
     @property
@@ -41,7 +52,7 @@ class Pattern:
 
     def matches(self, text: str) -> bool:
         """Whether the whole text matches; quadratic at worst."""
-        if not text.isascii() and any(isinstance(piece, tuple) for piece in self._pieces):
+        if self._portable and not text.isascii() and any(isinstance(piece, tuple) for piece in self._pieces):
             raise UnknownValueError("a pattern against text that is not ASCII")
         here = piece = 0
         retry_piece, retry_here = -1, 0
@@ -83,7 +94,7 @@ def _fits(piece: Piece, character: str) -> bool:
     return piece == character
 
 
-def _pieces(text: str) -> list[Piece]:
+def _pieces(text: str, *, portable: bool) -> list[Piece]:
     pieces: list[Piece] = []
     position = 0
     while position < len(text):
@@ -94,7 +105,7 @@ def _pieces(text: str) -> list[Piece]:
             end = text.find("]", position + 1)
             if end < 0:
                 raise UnknownValueError("`[` in a pattern")
-            pieces.append(_set(text[position + 1 : end]))
+            pieces.append(_set(text[position + 1 : end], portable=portable))
             position = end
         else:
             pieces.append(_WILDCARDS.get(character, character))
@@ -102,9 +113,10 @@ def _pieces(text: str) -> list[Piece]:
     return pieces
 
 
-def _set(text: str) -> Piece:
+def _set(text: str, *, portable: bool) -> Piece:
     inverted = text.startswith("!")
-    members = text[inverted:].replace("0-9", "0123456789")
+    ranges = _DIGITS if portable else _RANGE
+    members = ranges.sub(lambda found: "".join(map(chr, range(ord(found[1]), ord(found[2]) + 1))), text[inverted:])
     if not members or "-" in members or "[" in members or text.startswith("^"):
         raise UnknownValueError(f"`[{text}]` in a pattern")
     return frozenset(members), inverted
