@@ -39,7 +39,6 @@ from benchmarks.declaring.requirements import QUICK_REQUIREMENTS, REQUIREMENTS, 
 
 if TYPE_CHECKING:
     from benchmarks.building.services import RunningEngine
-    from benchmarks.declaring.mirror import Mirror
 
 INDEX = "https://pypi.org/simple"
 _PARTS, _WAYS = ("requirements", "debian"), ("ours", "docker", "mmdebstrap")

@@ -29,8 +29,6 @@ def markdown(results: Results, environments: Sequence[Environment], base: BaseRe
     parts = [_targets(results, environments, base), _environments(environments)]
     compared = (COLD, LEAF, UNCHANGED, CACHE)
     parts += [ways_table(results, each.name, scenario) for each in environments for scenario in compared]
-        ways_table(results, each.name, scenario) for each in environments for scenario in (COLD, LEAF, UNCHANGED, CACHE)
-    ]
     parts += [_scaling(results, environments), _remarks(results)]
     return "\n\n".join(part for part in parts if part)
 

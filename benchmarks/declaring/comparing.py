@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from benchmarks.building.results import COLD, UNCHANGED
 from benchmarks.building.targets import Ratio, seconds
 from benchmarks.building.ways import OURS
-from benchmarks.measure import Measured
 from benchmarks.declaring import debian_ways
 from benchmarks.declaring.debian_ways import IMPORTED, MMDEBSTRAP
 from benchmarks.declaring.requirement_ways import PIP
+from benchmarks.measure import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

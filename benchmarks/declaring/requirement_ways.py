@@ -35,7 +35,7 @@ _CLIENTS = ("docker", "/usr/bin/docker")
 _PIP = "pip install --quiet --root-user-action ignore --break-system-packages -r requirements.txt"
 _UV = "uv pip install --quiet --system --break-system-packages -r requirements.txt"
 _HEAD = """\
-FROM {base}{stage}
+FROM {base} AS build
 LABEL benchmark="{stamp}"
 ARG PIP_INDEX_URL
 ARG PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -51,13 +51,13 @@ CMD ["python3", "app.py"]
 _DOCKERFILES = {
     PIP: _HEAD + "RUN " + _PIP.replace("install", "install --no-cache-dir", 1) + "\n" + _TAIL,
     UV: _HEAD
-    + f"RUN /opt/{_UV}\n"
-    + 'FROM {bare}\nLABEL benchmark="{stamp}"\nWORKDIR /srv\nCOPY --from=build /usr/local /usr/local\n'
+    + f"COPY --from={_UV_IMAGE} /uv /opt/uv\nRUN /opt/{_UV}\n"
+    + 'FROM {base}\nLABEL benchmark="{stamp}"\nWORKDIR /srv\nCOPY --from=build /usr/local /usr/local\n'
     + "COPY requirements.txt .\n"
     + _TAIL,
     PIP_CACHED: _HEAD + f"RUN --mount=type=cache,id=pip-{{downloads}},target=/root/.cache/pip {_PIP}\n" + _TAIL,
     UV_CACHED: _HEAD
-    + f"RUN --mount=type=bind,from={_UV_IMAGE},source=/opt/uv,target=/opt/uv "
+    + f"RUN --mount=type=bind,from={_UV_IMAGE},source=/uv,target=/opt/uv "
     + f"--mount=type=cache,id=uv-{{downloads}},target=/root/.cache/uv /opt/{_UV}\n"
     + _TAIL,
 }
@@ -77,11 +77,13 @@ class Way(Protocol):
 
     Attributes:
         title: As in reports.
-        keeps_downloads: Whether downloads can be kept without all else.
     """
 
     title: str
-    keeps_downloads: bool
+
+    @property
+    def keeps_downloads(self) -> bool:
+        """Whether downloads can be kept without all else."""
 
     def begin(self, folder: Path) -> None:
         """Forget everything, and keep files in a folder from now on."""
@@ -101,10 +103,14 @@ class Ours:
     """
 
     title = OURS
-    keeps_downloads = True
 
     def __init__(self, index: str) -> None:
         self._env = {"UV_DEFAULT_INDEX": index}
+
+    @property
+    def keeps_downloads(self) -> bool:
+        """See `Way`."""
+        return True
 
     def begin(self, folder: Path) -> None:
         """See `Way`."""
@@ -134,12 +140,14 @@ class DockerBuild:
         index: URL of the package index.
         engine: Where it builds.
         client: Program that talks to the engine.
+        base: Reference of the base, which the engine pulls again when it has forgotten everything.
     """
 
     title: str
     index: str
     engine: RunningEngine
     client: str
+    base: str
 
     @property
     def keeps_downloads(self) -> bool:
@@ -151,7 +159,7 @@ class DockerBuild:
         self._folder = folder / "context"
         self._folder.mkdir()
         self._stamp = self._downloads = folder.name
-        self._clean("--all")
+        self._clean(f"; {self.client} builder prune --force --all; {self.client} rmi --force {self.base}")
 
     def forget_layers(self) -> None:
         """See `Way`; a stamp in the Dockerfile makes the engine do all steps anew."""
@@ -161,22 +169,18 @@ class DockerBuild:
     def build(self, state: State, *, base: str, target: str) -> Measured:
         """See `Way`."""
         state.write(self._folder)
-        uv_stage = self.title == UV
-        names = {"stamp": self._stamp, "downloads": self._downloads, "bare": base}
-        names |= {"base": _UV_IMAGE, "stage": " AS build"} if uv_stage else {"base": base, "stage": ""}
-        (self._folder / "Dockerfile").write_text(_DOCKERFILES[self.title].format(**names))
+        text = _DOCKERFILES[self.title].format(base=base, stamp=self._stamp, downloads=self._downloads)
+        (self._folder / "Dockerfile").write_text(text)
         indexes = f"--build-arg PIP_INDEX_URL={self.index} --build-arg UV_DEFAULT_INDEX={self.index}"
         build = f"{self.client} build --quiet --network host {indexes} --tag {target} {self._folder}"
         script = f"{build} && {self.client} push --quiet {target}"
         return measure.run(["sh", "-c", script], env=self._variables, others=self.engine.processes)
 
-    def _clean(self, *options: str) -> None:
-        """Remove images that were built, and what is known of how to build them."""
+    def _clean(self, more: str = "") -> None:
+        """Remove images that were built, and more by a script."""
         names = self.client + " images --format '{{.Repository}}:{{.Tag}}'"
         script = f"{names} | grep /image | xargs -r {self.client} rmi; {self.client} image prune --force"
-        if options:
-            script += f"; {self.client} builder prune --force {' '.join(options)}"
-        measure.run(["sh", "-c", script], env=self._variables)
+        measure.run(["sh", "-c", script + more], env=self._variables)
 
     @property
     def _variables(self) -> dict[str, str]:
@@ -185,7 +189,7 @@ class DockerBuild:
 
 
 def docker_builds(engine: RunningEngine, *, index: str, base: str, folder: Path) -> Iterator[DockerBuild]:
-    """Those that work here; gets the base into the engine, and uv beside it in an image of its own.
+    """Those that work here; gets uv into the engine, in an image of its own.
 
     Args:
         engine: Where they build.
@@ -198,16 +202,15 @@ def docker_builds(engine: RunningEngine, *, index: str, base: str, folder: Path)
     context.mkdir()
     shutil.copyfile(find_uv_bin(), context / "uv")
     (context / "uv").chmod(0o755)
-    (context / "Dockerfile").write_text(f"FROM {base}\nCOPY uv /opt/uv\n")
-    measure.run(["docker", "pull", "--quiet", base], env=env)
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY uv /uv\n")
     measure.run(["docker", "build", "--quiet", "--tag", _UV_IMAGE, context], env=env)
     kit = _with_buildkit(engine, context)
     for title in (PIP, UV):
-        yield DockerBuild(title, index, engine, kit or "docker")
+        yield DockerBuild(title, index, engine, kit or "docker", base)
     if kit is None:
         print("no docker client that can use the engine's BuildKit", file=sys.stderr)
     else:
-        yield from (DockerBuild(title, index, engine, kit) for title in (PIP_CACHED, UV_CACHED))
+        yield from (DockerBuild(title, index, engine, kit, base) for title in (PIP_CACHED, UV_CACHED))
 
 
 def _with_buildkit(engine: RunningEngine, context: Path) -> str | None:
