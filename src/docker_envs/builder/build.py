@@ -19,7 +19,7 @@ from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.builder.prepare import Prepared, has_record, home_of, prepare
-from docker_envs.builder.recording import VENV_TITLE, record_build
+from docker_envs.builder.recording import SYSTEM_TITLE, VENV_TITLE, record_build
 from docker_envs.builder.resolve import DOWNLOADS
 from docker_envs.builder.verify_cached import choose_sample, verify_cached
 from docker_envs.environments.findings import Finding, FindingKind
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: The layer of what Debian packages have together.
-SYSTEM_TITLE = "system of the Debian packages"
 #: Layers that are uploaded at once.
 _UPLOADS = 4
 #: A layer is uploaded while it is made if its packages have so many bytes, and so large a share of all. With many

@@ -15,8 +15,8 @@ File = Annotated[
     typer.Option(
         "--file",
         "-f",
-        help="docker-env.yaml, environment.yml, @EXPLICIT list, conda-lock.yml, pixi.lock, pixi.toml, pyproject.toml; "
-        "may be repeated (default: docker-env.yaml or environment.yml, if here).",
+        help="docker-env.yaml, environment.yml, @EXPLICIT list, conda-lock.yml, pixi.lock, pixi.toml, pyproject.toml, "
+        "apt.txt; may be repeated (default: docker-env.yaml or environment.yml, if here).",
         rich_help_panel=_ENVIRONMENT,
     ),
 ]

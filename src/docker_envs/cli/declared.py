@@ -14,6 +14,7 @@ from docker_envs.environments.conda.solving.channels import parse_channel
 from docker_envs.errors import InvalidInputError, redact
 from docker_envs.projects.environment_files import (
     EnvironmentDeclaration,
+    EnvironmentPart,
     has_extras,
     merge_environment,
     read_environment_file,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from docker_envs.environments.conda.declarations.prefix import PrefixImport
     from docker_envs.environments.conda.solving.channels import ChannelPriority
-    from docker_envs.environments.pypi.declarations.declaration import PypiDeclaration
+    from docker_envs.environments.debian.declarations.declaration import AptDeclaration
     from docker_envs.oci.descriptor import Platform
 
 
@@ -42,6 +43,7 @@ class Declared:
     priority: ChannelPriority | None = None
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    apt: AptDeclaration | None = None
 
     def declaration(self, platform: Platform) -> EnvironmentDeclaration:
         """Files and specs together, specs alone, an installed environment, or the file that is looked for by default.
@@ -55,19 +57,16 @@ class Declared:
         if self.prefix is not None:
             if self.files or self.specs:
                 raise InvalidInputError("an installed environment is copied as it is, without files and specs")
-            return EnvironmentDeclaration(self.prefix.declaration)
-        files = self.read_files()
-        if not files and not self.specs:
-            return EnvironmentDeclaration()
-        parts = [self._read(path, platform) for path in files]
-        declared = merge_environment(parts)
+            return EnvironmentDeclaration(self.prefix.declaration, apt=self.apt)
+        parts = [self._read(path, platform) for path in self.read_files()]
+        declared = merge_environment([*parts, *([self.apt] if self.apt is not None else [])])
         if declared.conda is None and not self.specs:
             return declared
         channels = tuple(parse_channel(text, directory=Path()) for text in self.channels)
         conda = (declared.conda or Declaration()).merged(channels=channels, specs=self.specs)
         return replace(declared, conda=conda.completed(priority=self.priority))
 
-    def _read(self, path: Path, platform: Platform) -> Declaration | PypiDeclaration:
+    def _read(self, path: Path, platform: Platform) -> EnvironmentPart:
         wanted = self.extras or self.groups
         named = bool(wanted) and has_extras(path)
         if wanted and not any(map(has_extras, self.read_files())):
@@ -86,7 +85,7 @@ class Declared:
 
     def read_files(self) -> tuple[Path, ...]:
         """The files that are read."""
-        if self.files or self.specs or self.prefix is not None:
+        if self.files or self.specs or self.prefix is not None or (self.apt is not None and self.apt.requests):
             return self.files
         return (Path(DEFAULT_FILE),) if Path(DEFAULT_FILE).is_file() else ()
 

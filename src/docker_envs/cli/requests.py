@@ -10,6 +10,7 @@ from docker_envs.builder.host import SCRATCH, cache_directory, parse_base, sourc
 from docker_envs.builder.request import ActivationMode, BuildRequest, PythonLayout
 from docker_envs.cli import build_options as opt
 from docker_envs.cli import options
+from docker_envs.cli.apt_options import AptOptions
 from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, connection
 from docker_envs.cli.declared import Declared
 from docker_envs.cli.locked_jobs import locked_jobs
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentOptions:
+class EnvironmentOptions(AptOptions):
     """What an image is made from, and how; the fields are the options of these names."""
 
     specs: opt.Specs = None
@@ -162,8 +163,9 @@ class EnvironmentOptions:
             "`--prefix-from`": self.prefix_from,
             "`--name`": self.name,
             "`--add-unowned`": self.add_unowned,
+            **self.apt_given(),
         }
-        implied = not (self.specs or self.prefix_from or self.name)
+        implied = not (self.specs or self.prefix_from or self.name or self.apt)
         project = chosen_project(self.file or (), implied=implied, others=environment)
         if project is None and self.target:
             raise InvalidInputError(
@@ -244,6 +246,7 @@ class EnvironmentOptions:
 
     def _declared(self) -> Declared:
         return Declared(
+            apt=self.apt_declaration(),
             files=tuple(self.file or ()),
             specs=tuple(self.specs or ()),
             channels=tuple(self.channel or ()),

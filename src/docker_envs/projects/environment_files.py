@@ -1,15 +1,17 @@
-"""Files and other parts that declare one environment together: of conda, of PyPI, or of both."""
+"""Files and other parts that declare one environment together: of conda, of PyPI, of Debian, or of several."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from docker_envs.documents.text_file import read_text
 from docker_envs.environments.conda.declarations.declaration import Declaration, merge_declarations
 from docker_envs.environments.conda.declarations.explicit import is_explicit
 from docker_envs.environments.conda.declarations.pixi_manifest import is_pixi_pyproject
 from docker_envs.environments.conda.declarations.read import read_declaration
+from docker_envs.environments.debian.declarations.apt_txt import FILE_NAME, read_apt_txt
+from docker_envs.environments.debian.declarations.declaration import AptDeclaration, merge_apt_declarations
 from docker_envs.environments.pypi.declarations.declaration import PypiDeclaration, merge_pypi_declarations
 from docker_envs.environments.pypi.declarations.requirements_txt import read_pip_lines
 from docker_envs.environments.pypi.read import is_pypi_declaration, read_pypi_declaration
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from docker_envs.environments.debian.declarations.declaration import AptDeclaration
     from docker_envs.oci.descriptor import Platform
+
+
+#: What one file, or section of a file, declares.
+EnvironmentPart: TypeAlias = Declaration | PypiDeclaration | AptDeclaration
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ def read_environment_file(
     categories: Collection[str],
     extras: Collection[str] = (),
     groups: Collection[str] = (),
-) -> Declaration | PypiDeclaration:
+) -> EnvironmentPart:
     """Read a file that declares an environment, of whatever kind; see `read_declaration`.
 
     Args:
@@ -69,6 +74,8 @@ def read_environment_file(
             "has neither extras nor dependency groups",
             hint="a `pyproject.toml` without `[tool.pixi]`, a `uv.lock` or a `pylock.toml` has",
         )
+    if path.name == FILE_NAME:
+        return read_apt_txt(path)
     return read_declaration(path, platform=platform, environment=environment, categories=categories, with_pip=True)
 
 
@@ -85,10 +92,12 @@ def _is_of_pypi(path: Path) -> bool:
     if path.name == "pyproject.toml":
         return not is_pixi_pyproject(read_text(path))
     # A list of conda may have the suffix of a list of requirements.
+    if path.name == FILE_NAME:
+        return False
     return is_pypi_declaration(path) and not (path.suffix == ".txt" and is_explicit(read_text(path)))
 
 
-def merge_environment(parts: Sequence[Declaration | PypiDeclaration]) -> EnvironmentDeclaration:
+def merge_environment(parts: Sequence[EnvironmentPart]) -> EnvironmentDeclaration:
     """Parts of an environment as one; what some of conda's want from PyPI is there with the rest.
 
     Raises:
@@ -100,6 +109,9 @@ def merge_environment(parts: Sequence[Declaration | PypiDeclaration]) -> Environ
     pypi += [
         read_pip_lines(part.pip, source=part.source, directory=part.pip[0].directory) for part in conda if part.pip
     ]
+    apt = [part for part in parts if isinstance(part, AptDeclaration)]
     return EnvironmentDeclaration(
-        merge_declarations(conda) if conda else None, merge_pypi_declarations(pypi) if pypi else None
+        merge_declarations(conda) if conda else None,
+        merge_pypi_declarations(pypi) if pypi else None,
+        merge_apt_declarations(apt) if apt else None,
     )

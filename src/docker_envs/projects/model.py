@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from docker_envs.environments.base import PipLine
     from docker_envs.environments.conda.solving.channels import ChannelPriority
     from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
+    from docker_envs.environments.debian.declarations.declaration import AptDeclaration
     from docker_envs.environments.filters import Filter
     from docker_envs.images.location import Location
     from docker_envs.oci.descriptor import Platform
@@ -86,6 +87,7 @@ class ImageDeclaration:
         base: Where the base image is; None when the file does not say.
         platforms: What it runs on; none means the platform of this machine.
         environments: What is in the environment, merged; none means that there is none.
+        apt: Debian packages of the system around it.
         prefix: Absolute path of the environment in the image; None is where it is by default.
         python_layout: Where distributions go when no Python of conda is there.
         build_sdists: Normalised names of distributions whose source may be built, or `all`.
@@ -112,6 +114,7 @@ class ImageDeclaration:
     base: Location | Scratch | None = None
     platforms: tuple[Platform, ...] = ()
     environments: tuple[EnvironmentFile | InlineEnvironment, ...] = ()
+    apt: AptDeclaration | None = None
     prefix: str | None = None
     python_layout: PythonLayout = PythonLayout.AUTO
     build_sdists: frozenset[str] = frozenset()

@@ -22,6 +22,7 @@ from docker_envs.oci.reference import DEFAULT_TAG, Reference
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS, Grouping, Strategy, UserGroup
 from docker_envs.projects import checking
 from docker_envs.projects.model import ImageDeclaration, Scratch
+from docker_envs.projects.read_apt import read_apt
 from docker_envs.projects.read_config import read_config, read_groups, read_users
 from docker_envs.projects.read_environment import read_environments
 from docker_envs.projects.read_files import read_files
@@ -41,6 +42,7 @@ IMAGE_KEYS = (
     "base",
     "platforms",
     "environment",
+    "apt",
     "prefix",
     "python_layout",
     "build_sdists",
@@ -91,6 +93,7 @@ def read_image(title: str, node: Node, folder: Path) -> ImageDeclaration:
         base=read("base", lambda value: _base(value, folder), None),
         platforms=read("platforms", _platforms, ()),
         environments=read_environments(fields.get("environment"), folder),
+        apt=read("apt", lambda value: read_apt(value, folder), None),
         prefix=read("prefix", _prefix, None),
         python_layout=read(
             "python_layout", lambda value: checking.choice(value, PythonLayout, "a layout"), PythonLayout.AUTO

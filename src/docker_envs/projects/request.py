@@ -10,14 +10,18 @@ from docker_envs.builder.request import BuildRequest
 from docker_envs.environments.conda.declarations.declaration import Declaration
 from docker_envs.errors import InvalidInputError
 from docker_envs.images.location import Location
-from docker_envs.projects.environment_files import EnvironmentDeclaration, merge_environment, read_environment_file
+from docker_envs.projects.environment_files import (
+    EnvironmentDeclaration,
+    EnvironmentPart,
+    merge_environment,
+    read_environment_file,
+)
 from docker_envs.projects.model import EnvironmentFile, InlineEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from docker_envs.environments.pypi.declarations.declaration import PypiDeclaration
     from docker_envs.oci.descriptor import Platform
     from docker_envs.projects.model import ImageDeclaration, Project, Scratch
 
@@ -84,15 +88,14 @@ def environment_declaration(project: Project, image: ImageDeclaration, platform:
     Raises:
         InvalidInputError: A file cannot be understood, or the parts of the environment do not go together.
     """
-    merged = merge_environment([_part(project, each, platform) for each in image.environments])
+    parts = [_part(project, each, platform) for each in image.environments]
+    merged = merge_environment([*parts, *([image.apt] if image.apt is not None else [])])
     if merged.conda is None:
         return merged
     return replace(merged, conda=merged.conda.completed(priority=image.channel_priority))
 
 
-def _part(
-    project: Project, part: EnvironmentFile | InlineEnvironment, platform: Platform
-) -> Declaration | PypiDeclaration:
+def _part(project: Project, part: EnvironmentFile | InlineEnvironment, platform: Platform) -> EnvironmentPart:
     if isinstance(part, InlineEnvironment):
         source = str(project.path)
         return Declaration(part.channels, part.dependencies, variables=part.variables, source=source, pip=part.pip)

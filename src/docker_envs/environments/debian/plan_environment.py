@@ -12,6 +12,7 @@ from docker_envs.environments.debian.archives.entries import DebLayer
 from docker_envs.environments.debian.archives.trimming import trimming_of
 from docker_envs.environments.debian.planned import PlannedDeb, ReadDeb
 from docker_envs.environments.debian.system.assembly import assemble
+from docker_envs.environments.debian.system.base import OS_RELEASE, parse_release
 from docker_envs.environments.filters import Filter, Saving
 from docker_envs.environments.findings import Finding, FindingKind
 
@@ -36,6 +37,7 @@ class DebianEnvironment:
         scripts: Those of the findings without which something may be missing.
         savings: What each filter that was asked for leaves out.
         files: Contents of those of the entries that are not made of the packages, by path.
+        release: Values of the `os-release` of the whole system, empty where it has none.
     """
 
     packages: tuple[PlannedDeb, ...] = ()
@@ -44,6 +46,7 @@ class DebianEnvironment:
     findings: tuple[Finding, ...] = ()
     scripts: tuple[Finding, ...] = ()
     savings: tuple[Saving, ...] = ()
+    release: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def clobbers(self) -> tuple[Clobber, ...]:
@@ -100,7 +103,14 @@ def plan_system(
         findings=tuple(_finding(each) for each in system.findings),
         scripts=tuple(_finding(each) for each in system.findings if not each.is_harmless),
         savings=tuple(_savings(planned, names)),
+        release=_release(packages, base),
     )
+
+
+def _release(packages: Sequence[ReadDeb], base: BaseSystem) -> Mapping[str, str]:
+    contents = (each.metadata.contents.get(OS_RELEASE) for each in packages)
+    content = next((each for each in contents if each is not None), None)
+    return base.release if content is None else parse_release(content)
 
 
 def _planned(read: ReadDeb, system: DebianSystem) -> PlannedDeb:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from docker_envs.environments.base import DEFAULT_PREFIX
+from docker_envs.environments.base import DEFAULT_PREFIX, DEFAULT_VENV
 from docker_envs.projects.exports.environment_yml import environment_document
 from docker_envs.projects.exports.yaml_text import yaml_text
 from docker_envs.records.bill import base_of, created_of
@@ -36,7 +36,7 @@ def docker_env_yaml(image: Image, record: Record) -> str:
         "base": base,
         "platforms": [record.platform],
         "environment": environment_document(record),
-        "prefix": record.prefix if record.prefix != DEFAULT_PREFIX else None,
+        **_place(record),
         "config": _config(record),
         **_settings(record.settings),
         "epoch": int(created_of(image).timestamp()),
@@ -55,6 +55,15 @@ def _base(image: Image, record: Record) -> str | None:
         return str(base.reference)
     # The record's own layer is not in it.
     return "scratch" if len(image.layers) == len(record.layers) + 1 else None
+
+
+def _place(record: Record) -> dict[str, Any]:
+    """Where the environment is, unless that is so by default."""
+    if record.python is None:
+        return {"prefix": record.prefix if record.prefix != DEFAULT_PREFIX else None}
+    is_venv = record.python.layout == "venv"
+    prefix = record.prefix if is_venv and record.prefix != DEFAULT_VENV else None
+    return {"prefix": prefix, "python_layout": record.python.layout}
 
 
 def _config(record: Record) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from docker_envs.planner.layering import Grouping, Strategy, UserGroup
 from docker_envs.projects.exports.docker_env import docker_env_yaml
 from docker_envs.projects.model import InlineEnvironment
 from docker_envs.projects.read_project import read_project
-from docker_envs.records.record import RecordedContainer, RecordedLayer, RecordedSettings
+from docker_envs.records.record import RecordedContainer, RecordedLayer, RecordedPython, RecordedSettings
 from tests.images import make_layer
 from tests.recorded import BASE_DIGEST, image, package, record, recorded_image
 
@@ -43,7 +43,7 @@ def test_plain(tmp_path: Path) -> None:
     assert str(only.base) == f"docker.io/library/debian:12@{BASE_DIGEST}"
     assert only.environments == (InlineEnvironment(("conda-forge", "nodefaults"), ("zlib=1.3.1=h_0",)),)
     assert only.config == ContainerSettings()
-    assert (only.max_layers, only.grouping, only.prefix) == (64, Grouping(), "/opt/conda")
+    assert (only.max_layers, only.grouping, only.prefix) == (64, Grouping(), None)
 
 
 def test_everything(tmp_path: Path) -> None:
@@ -100,3 +100,15 @@ def test_layers_that_it_cannot_hold(tmp_path: Path) -> None:
     text = docker_env_yaml(recorded_image(some), some)
     assert text.startswith("# not here: files: evil: 1\n")
     assert "entrypoint" not in text
+
+
+@pytest.mark.parametrize(
+    ("layout", "prefix", "expected"),
+    [("venv", "/opt/venv", None), ("venv", "/srv/env", "/srv/env"), ("base", "/usr/local", None)],
+    ids=["usual", "elsewhere", "base"],
+)
+def test_the_python_of_the_base(tmp_path: Path, layout: str, prefix: str, expected: str | None) -> None:
+    python = RecordedPython(layout=layout, program="/usr/bin/python3.11", version="3.11", site_packages="lib/x")
+    some = record(package("zlib"), prefix=prefix, python=python)
+    only = read(tmp_path, recorded_image(some), some)
+    assert (only.python_layout, only.prefix) == (layout, expected)

@@ -49,11 +49,20 @@ def read_sources(path: Path) -> tuple[AptSource, ...]:
     for number, line in enumerate(read_text(path).splitlines(), 1):
         line = line.partition("#")[0].strip()
         if line:
-            found += _parse_line(line, f"{path}:{number}")
+            found += parse_source(line, f"{path}:{number}")
     return tuple(found)
 
 
-def _parse_line(line: str, place: str) -> list[AptSource]:
+def parse_source(line: str, place: str) -> list[AptSource]:
+    """The archive of a line such as `deb https://HOST/debian SUITE main`; none for sources and for media.
+
+    Args:
+        line: Without comments.
+        place: Where it stands, for messages.
+
+    Raises:
+        InvalidDeclarationError: It is malformed.
+    """
     match = _LINE.fullmatch(line)
     if match is None:
         raise InvalidDeclarationError(
