@@ -33,6 +33,7 @@ from benchmarks.building.services import engine, small_base
 from benchmarks.declaring import debian
 from benchmarks.declaring.base import python_base
 from benchmarks.declaring.comparing import Comparison, outcomes, tables
+from benchmarks.declaring.debian_ways import Ours as DebianOurs
 from benchmarks.declaring.mirror import run_mirror
 from benchmarks.declaring.requirement_ways import Ours, docker_builds
 from benchmarks.declaring.requirements import QUICK_REQUIREMENTS, REQUIREMENTS, Project
@@ -115,10 +116,10 @@ def _debian(comparison: Comparison, running: RunningEngine | None, options: argp
     comparison = replace(comparison, bench=replace(bench, base=small_base(bench.work / "small-base")))
     archives = debian.prepare(mirror, bench.work / "debian")
     sets = (debian.WITHOUT_SHELL,) if options.quick else (debian.WITHOUT_SHELL, debian.WITH_APT)
-    for packages in sets if "ours" in options.ways else ():
+    for packages in sets:
         # So that the mirror has it all.
-        untold = replace(comparison, bench=replace(comparison.bench, results=Results()), warn=lambda _: None)
-        untold.debian_ours(packages, archives)
+        with bench.folder() as folder:
+            DebianOurs(packages, folder).tar(archives.updated)
     for run in range(max(options.runs, options.peer_runs)):
         for packages in sets:
             if run < options.runs and "ours" in options.ways:

@@ -24,6 +24,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from tests.services import running
 
@@ -117,7 +118,7 @@ class _Pages:
 
     def page(self, path: str, accept: str) -> _Page:
         kind = _SIMPLE_JSON if _SIMPLE_JSON in accept else ""
-        key = hashlib.sha256(f"{path} {kind}".encode()).hexdigest()
+        key = hashlib.sha256(f"{unquote(path)} {kind}".encode()).hexdigest()
         facts = self.folder / f"{key}.json"
         with self._locks[key]:
             if not facts.exists():
@@ -195,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, *, with_body: bool) -> None:
         folder = self.server.pages.folder
         if self.path.startswith("/local/"):
-            path = folder / self.path.lstrip("/")
+            path = folder / unquote(self.path).lstrip("/")
             status = HTTPStatus.OK if path.is_file() else HTTPStatus.NOT_FOUND
             page = _Page(status, {}, str(path.relative_to(folder)))
         else:
