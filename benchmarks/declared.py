@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING
 from benchmarks import measure
 from benchmarks.building import ways
 from benchmarks.building.report import machine, targets_table, ways_table
-from benchmarks.building.results import Results
 from benchmarks.building.scenarios import Bench
 from benchmarks.building.services import engine, small_base
 from benchmarks.declaring import debian
@@ -39,6 +38,7 @@ from benchmarks.declaring.requirement_ways import Ours, docker_builds
 from benchmarks.declaring.requirements import QUICK_REQUIREMENTS, REQUIREMENTS, Project
 
 if TYPE_CHECKING:
+    from benchmarks.building.results import Results
     from benchmarks.building.services import RunningEngine
 
 INDEX = "https://pypi.org/simple"
