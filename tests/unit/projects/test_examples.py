@@ -27,7 +27,14 @@ def document(kind: str, text: str) -> Any:
 
 @pytest.mark.parametrize(("kind", "text"), EXAMPLES)
 def test_examples_are_valid(tmp_path: Path, kind: str, text: str) -> None:
-    for name in ("pixi.lock", "conda-lock.yml", "data/keep.tmp", "keys/example.asc", "pyproject.toml"):
+    for name in (
+        "pixi.lock",
+        "conda-lock.yml",
+        "data/keep.tmp",
+        "keys/example.asc",
+        "requirements.txt",
+        "pyproject.toml",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert project(tmp_path, text, "docker-env.yaml" if kind == "yaml" else "pyproject.toml").images
