@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from docker_envs.errors import InvalidInputError
 
@@ -69,6 +69,12 @@ class AptSource:
     def root(self) -> str:
         """The address with a slash at its end."""
         return self.uri.rstrip("/") + "/"
+
+    @property
+    def public_uri(self) -> str:
+        """The address without credentials."""
+        parts = urlsplit(self.uri)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
     def at(self, time: datetime, *, archive: str = SNAPSHOT_ARCHIVE) -> AptSource:
         """As it was at a time.
