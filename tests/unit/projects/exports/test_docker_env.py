@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from docker_envs.builder.request import PythonLayout
+from docker_envs.environments.debian.declarations.declaration import Seed
 from docker_envs.images.container import ContainerSettings, Healthcheck
 from docker_envs.oci.edit import append_layer, with_annotations
 from docker_envs.oci.reference import Reference
@@ -13,7 +15,7 @@ from docker_envs.planner.layering import Grouping, Strategy, UserGroup
 from docker_envs.projects.exports.docker_env import docker_env_yaml
 from docker_envs.projects.model import InlineEnvironment
 from docker_envs.projects.read_project import read_project
-from docker_envs.records.record import RecordedContainer, RecordedLayer, RecordedSettings
+from docker_envs.records.record import RecordedContainer, RecordedLayer, RecordedPython, RecordedSettings
 from tests.images import make_layer
 from tests.recorded import BASE_DIGEST, image, package, record, recorded_image
 
@@ -43,7 +45,7 @@ def test_plain(tmp_path: Path) -> None:
     assert str(only.base) == f"docker.io/library/debian:12@{BASE_DIGEST}"
     assert only.environments == (InlineEnvironment(("conda-forge", "nodefaults"), ("zlib=1.3.1=h_0",)),)
     assert only.config == ContainerSettings()
-    assert (only.max_layers, only.grouping, only.prefix) == (64, Grouping(), "/opt/conda")
+    assert (only.max_layers, only.grouping, only.prefix) == (64, Grouping(), None)
 
 
 def test_everything(tmp_path: Path) -> None:
@@ -100,3 +102,43 @@ def test_layers_that_it_cannot_hold(tmp_path: Path) -> None:
     text = docker_env_yaml(recorded_image(some), some)
     assert text.startswith("# not here: files: evil: 1\n")
     assert "entrypoint" not in text
+
+
+def test_debian_packages_and_a_virtual_environment(tmp_path: Path) -> None:
+    facts = {"build": "", "subdir": "amd64"}
+    some = record(
+        package("flask", kind="pypi", version="3.0", url="https://x/flask-3.0-py3-none-any.whl"),
+        package("python3", kind="deb", version="3.13.5-1", url="http://x/pool/python3.deb", **facts),
+        prefix="/opt/venv",
+        python=RecordedPython(layout="venv", program="/usr/bin/python3", version="3.13", site_packages="lib"),
+        variables={"A": "1"},
+        layers=(RecordedLayer(diff_id="x", title="system of the Debian packages"),),
+    )
+    only = read(tmp_path, recorded_image(some), some)
+    assert only.apt is not None
+    assert [str(each) for each in only.apt.requests] == ["python3=3.13.5-1"]
+    assert only.apt.seed is Seed.NONE
+    (environment,) = only.environments
+    assert isinstance(environment, InlineEnvironment)
+    assert (environment.channels, environment.dependencies, environment.variables) == ((), (), {})
+    assert len(environment.pip) == 1
+    assert (only.prefix, only.python_layout, only.config.env) == (None, PythonLayout.VENV, {"A": "1"})
+    assert "system of" not in docker_env_yaml(recorded_image(some), some)
+
+
+@pytest.mark.parametrize(
+    ("layout", "prefix", "expected"),
+    [("venv", "/srv/venv", "/srv/venv"), ("base", "/usr", None), ("venv", "/opt/venv", None)],
+)
+def test_prefixes_of_other_pythons(tmp_path: Path, layout: str, prefix: str, expected: str | None) -> None:
+    python = RecordedPython(layout=layout, program="/usr/bin/python3", version="3.13", site_packages="lib")
+    some = record(package("flask", kind="pypi", version="3.0"), prefix=prefix, python=python)
+    only = read(tmp_path, recorded_image(some), some)
+    assert (only.prefix, only.python_layout) == (expected, layout)
+
+
+def test_debian_packages_alone(tmp_path: Path) -> None:
+    some = record(package("git", kind="deb", version="1:2.47-1", subdir="amd64"), prefix="/usr")
+    only = read(tmp_path, recorded_image(some), some)
+    assert (only.environments, only.prefix) == ((), None)
+    assert "# not here: where Debian packages are from" in docker_env_yaml(recorded_image(some), some)
