@@ -32,10 +32,23 @@ def package(name: str = "zlib", channel: str = CHANNEL, **fields: Any) -> Record
     return RecordedPackage(**{"kind": "conda", "name": name, "url": url, "sha256": sha256, "size": 100, **facts})
 
 
+def debian_package(name: str = "libc6", version: str = "2.36-9+deb12u9", **fields: Any) -> RecordedPackage:
+    """A Debian package."""
+    facts: dict[str, Any] = {
+        "subdir": "amd64",
+        "size": 200,
+        "sha256": name.encode().hex()[:64].rjust(64, "1"),
+        **fields,
+    }
+    url = f"http://deb.debian.org/debian/pool/main/{name}_{version.rpartition(':')[2]}_{facts['subdir']}.deb"
+    return RecordedPackage(**{"kind": "deb", "name": name, "version": version, "url": url, **facts})
+
+
 def record(*packages: RecordedPackage, **fields: Any) -> Record:
     """A record with a layer for each package."""
     layers = tuple(
-        RecordedLayer(diff_id=f"sha256:{number:064x}", packages=(each.name,)) for number, each in enumerate(packages)
+        RecordedLayer(diff_id=f"sha256:{number:064x}", packages=(each.qualified_name,))
+        for number, each in enumerate(packages)
     )
     facts = {"digest_format": 2, "platform": "linux/amd64", "prefix": "/opt/conda", "layers": layers, **fields}
     return make_record(packages=packages, **facts)

@@ -193,7 +193,8 @@ class _Tee(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         chunk = self._stream.read(size)
         self._file.write(chunk)
-        self._task.advance(len(chunk))
+        if chunk:
+            self._task.advance(len(chunk))
         return chunk
 
     def close(self) -> None:

@@ -90,6 +90,7 @@ def choose_debs(
         installed=system.installed(architecture),
         seed=Seed.NONE if system.versions else declaration.seed or Seed.BASE,
         recommends=declaration.recommends,
+        locked={package.name: package.version for package in request.preferred_debs},
     )
     task.finish(counted(len(found.packages), "package"))
     return tuple(replace(package, requested=package.name in found.requested) for package in found.packages)

@@ -9,23 +9,16 @@ from docker_envs.archive.entry import DIRECTORY_MTIME
 from docker_envs.builder.activate import PlannedActivation, plan_activation
 from docker_envs.builder.application.layer import owners_of
 from docker_envs.builder.application.planned_accounts import BaseAccounts, PlannedAccounts, plan_accounts
-from docker_envs.builder.base_files import read_base_system
 from docker_envs.builder.base_system import CLibrary, check_library, find_library, required_glibc
+from docker_envs.builder.choosing import find_below, open_base
 from docker_envs.builder.configure import DEFAULT_PATH, environment_variables
-from docker_envs.builder.debs import choose_debs, read_debs, system_files, wants_debs
-from docker_envs.builder.pythons import find_place
+from docker_envs.builder.debs import wants_debs
 from docker_envs.builder.recording import check_packages
-from docker_envs.builder.resolve import read_packages, resolve
-from docker_envs.builder.system_contents import SystemContents
 from docker_envs.builder.wheels import Wheels, resolve_wheels
-from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment, plan_environment
-from docker_envs.environments.debian.architectures import debian_architecture
-from docker_envs.environments.debian.plan_environment import DebianEnvironment, plan_system
 from docker_envs.environments.pypi.installation import Installation
 from docker_envs.environments.pypi.plan_environment import PypiEnvironment, plan_wheels
 from docker_envs.errors import BuildError
 from docker_envs.images.location import Transport
-from docker_envs.oci.image import Image, scratch
 from docker_envs.planner.environment import PlannedEnvironment
 from docker_envs.planner.plan import Plan, make_plan
 
@@ -39,7 +32,10 @@ if TYPE_CHECKING:
     from docker_envs.builder.pythons import WheelPlace
     from docker_envs.builder.remote_caches import RemoteCaches
     from docker_envs.builder.request import BuildRequest
+    from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment
+    from docker_envs.environments.debian.plan_environment import DebianEnvironment
     from docker_envs.environments.planned import PlannedPackage
+    from docker_envs.oci.image import Image
     from docker_envs.oci.reference import Reference
     from docker_envs.report import Reporter
 
@@ -87,8 +83,7 @@ def prepare(request: BuildRequest, cache: CacheDirectory, delivery: Delivery, re
     Raises:
         DockerEnvsError: See `docker_envs.builder.build.build`.
     """
-    home = request.pinned_base
-    base = scratch(request.platform) if home is None else delivery.base(home, request.platform, cache)
+    base = open_base(request, cache, delivery)
     found = _find_environment(request, base, cache, delivery, reporter)
     environment, place = found.environment, found.place
     prefix = request.record_prefix if place is None else place.prefix
@@ -144,40 +139,12 @@ def _find_environment(
     request: BuildRequest, base: Image, cache: CacheDirectory, delivery: Delivery, reporter: Reporter
 ) -> _Found:
     """Choose, fetch as far as needed, and read all packages; each kind knows those before it."""
-    lock = resolve(request, cache.repodata, reporter)
-    packages, archives = read_packages(
-        lock, cache=cache, caches=delivery.caches, open_url=delivery.open_url, reporter=reporter
-    )
-    debian = _find_debian(request, base, cache, delivery, archives, reporter)
-    conda = plan_environment(packages, request.link_options)
+    below = find_below(request, base, cache, delivery, reporter)
+    conda, debian, archives, place = below.conda, below.debian, below.archives, below.place
     _check_scripts(request, conda, debian)
-    system = SystemContents.of_packages(debian)
-    place = find_place(request, conda, base, cache=cache, reporter=reporter, system=system)
     wheels = resolve_wheels(request, place, archives=archives, cache=cache, reporter=reporter)
     pypi = _plan_wheels(request, wheels, (*debian.packages, *conda.packages), place)
     return _Found(PlannedEnvironment(conda, pypi, debian), archives, place, wheels.projects)
-
-
-def _find_debian(
-    request: BuildRequest,
-    base: Image,
-    cache: CacheDirectory,
-    delivery: Delivery,
-    archives: Archives,
-    reporter: Reporter,
-) -> DebianEnvironment:
-    if not wants_debs(request):
-        return DebianEnvironment()
-    system = read_base_system(base, cache, reporter)
-    chosen = choose_debs(request, system, cache=cache, open_url=delivery.open_url, reporter=reporter)
-    read = read_debs(chosen, archives=archives, cache=cache, reporter=reporter)
-    return plan_system(
-        read,
-        system,
-        architecture=debian_architecture(request.platform),
-        filters=request.filters,
-        files=system_files(request, chosen, system),
-    )
 
 
 def _other_layers(request: BuildRequest, found: _Found, accounts: PlannedAccounts) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import Kind
@@ -14,6 +15,7 @@ from docker_envs.records.record import (
     RECORD_PATH,
     Record,
     RecordedContainer,
+    RecordedDistribution,
     RecordedLayer,
     RecordedSettings,
     make_record,
@@ -21,7 +23,7 @@ from docker_envs.records.record import (
 from docker_envs.version import DIGEST_FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from docker_envs.archive.entry import Entry
     from docker_envs.builder.pythons import WheelPlace
@@ -31,10 +33,14 @@ if TYPE_CHECKING:
     from docker_envs.oci.layer import Layer
     from docker_envs.planner.plan import Plan
 
+#: What the layer of what Debian packages have together is called.
+SYSTEM_TITLE = "system of the Debian packages"
 #: What the layer of a virtual environment without its distributions is called.
 VENV_TITLE = "virtual environment"
 #: What must be a directory, or the record itself; relative to the prefix.
 _PLACES = {RECORD_PATH, *parent_paths(RECORD_PATH)}
+#: What `ID` and `VERSION_ID` of an `os-release` may be. Spec: os-release(5).
+_IDENTIFIER = re.compile(r"[a-z0-9._-]{1,64}")
 
 
 def check_packages(packages: Iterable[PlannedPackage], *, prefix: str) -> None:
@@ -111,7 +117,15 @@ def record_build(
         requires={"glibc": wanted[0]} if (wanted := required_glibc(environment.conda.metadata)) else {},
         container=_container(request, overriding),
         system_files=dict(environment.debian.files),
+        distribution=_distribution(environment.debian.release),
     )
+
+
+def _distribution(release: Mapping[str, str]) -> RecordedDistribution | None:
+    name, version = release.get("ID", ""), release.get("VERSION_ID", "")
+    if not _IDENTIFIER.fullmatch(name):
+        return None
+    return RecordedDistribution(id=name, version=version if _IDENTIFIER.fullmatch(version) else "")
 
 
 def _settings(request: BuildRequest, plan: Plan) -> RecordedSettings:

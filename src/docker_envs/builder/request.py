@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from docker_envs.environments.conda.package import CondaPackage
     from docker_envs.environments.conda.solving.virtual_packages import VirtualPackage
     from docker_envs.environments.debian.declarations.declaration import AptDeclaration
+    from docker_envs.environments.debian.package import DebianPackage
     from docker_envs.environments.filters import Filter
     from docker_envs.environments.pypi.declarations.declaration import PypiDeclaration
+    from docker_envs.environments.pypi.package import PypiPackage, PypiSdist
     from docker_envs.images.location import Location
     from docker_envs.oci.descriptor import Platform
     from docker_envs.oci.reference import Reference
@@ -135,7 +137,9 @@ class BuildRequest:
         base: Base image; None for `scratch`.
         base_digest: Of the base's manifest for the platform, where a lock says which; None asks what its name leads to.
         declaration: The environment; None only renames or copies the base.
-        preferred: Packages that the solver chooses wherever they fit.
+        preferred: Conda packages that the solver chooses wherever they fit.
+        preferred_wheels: Distributions of PyPI, likewise.
+        preferred_debs: Debian packages, likewise.
         pypi: What the environment holds besides, from package indexes of Python.
         python_layout: Where distributions go when no Python of conda is there.
         build_sdists: Normalised names of distributions whose source may be built, or `all`.
@@ -173,6 +177,8 @@ class BuildRequest:
     cache: Path
     base_digest: Digest | None = None
     preferred: tuple[CondaPackage, ...] = ()
+    preferred_wheels: tuple[PypiPackage | PypiSdist, ...] = ()
+    preferred_debs: tuple[DebianPackage, ...] = ()
     prefix: str | None = None
     virtual_packages: tuple[VirtualPackage, ...] = ()
     container: ContainerSettings = field(default_factory=ContainerSettings)

@@ -13,21 +13,10 @@ from docker_envs.builder.cache import CacheDirectory, open_cache
 from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import cores, map_parallel
-from docker_envs.builder.pythons import recorded_place
-from docker_envs.builder.recording import VENV_TITLE
-from docker_envs.builder.resolve import DOWNLOADS, read_packages
-from docker_envs.builder.wheels import read_wheels
-from docker_envs.environments.bytecode import CompilePolicy
-from docker_envs.environments.conda.linking.link_plan import LinkOptions
-from docker_envs.environments.conda.linking.plan_environment import plan_environment
-from docker_envs.environments.conda.package import CondaPackage
-from docker_envs.environments.filters import parse_filters
-from docker_envs.environments.pypi.package import PypiPackage
-from docker_envs.environments.pypi.plan_environment import plan_wheels
+from docker_envs.builder.recorded_plan import plan_recorded
+from docker_envs.builder.resolve import DOWNLOADS
 from docker_envs.errors import FormatError, InvalidInputError, VerificationError
 from docker_envs.images.difference import Difference, first_difference
-from docker_envs.planner.environment import PlannedEnvironment
-from docker_envs.planner.plan import make_plan
 from docker_envs.records.record import read_records
 from docker_envs.report import counted
 from docker_envs.version import DIGEST_FORMAT
@@ -40,7 +29,7 @@ if TYPE_CHECKING:
     from docker_envs.oci.image import Image
     from docker_envs.oci.layer import Layer
     from docker_envs.planner.plan import PlannedLayer
-    from docker_envs.records.record import Record
+    from docker_envs.records.record import FoundRecord, Record
     from docker_envs.report import Reporter
     from docker_envs.streams import ByteSource
 
@@ -117,7 +106,7 @@ def verify_image(
         if lock is None:
             continue
         with open_cache(cache, reporter=reporter) as opened:
-            layers += _verify(image, each.record, opened, lock, open_url, reporter)
+            layers += _verify(image, each, opened, lock, open_url, reporter)
         made = {layer.layer.diff_id for layer in layers}
         others += [layer.title for layer in each.record.layers if layer.diff_id not in made]
     return Verification(tuple(layers), tuple(others))
@@ -140,12 +129,13 @@ def check_verification(found: Verification, name: str) -> None:
 
 def _verify(
     image: Image,
-    record: Record,
+    found: FoundRecord,
     cache: CacheDirectory,
     lock: Sequence[AnyPackage],
     open_url: Callable[[str], ByteSource],
     reporter: Reporter,
 ) -> list[VerifiedLayer]:
+    record = found.record
     if record.digest_format != DIGEST_FORMAT:
         raise InvalidInputError(
             f"its layers have format {record.digest_format}, and this release makes format {DIGEST_FORMAT}",
@@ -156,64 +146,37 @@ def _verify(
     for layer in recorded:
         if layer.diff_id not in in_image:
             raise FormatError(f"record of `{record.prefix}`", f"the image has no layer of diff_id {layer.diff_id}")
-    with tempfile.TemporaryDirectory(prefix="docker-envs-") as folder, ThreadPoolExecutor(cores()) as executor:
+    with (
+        tempfile.TemporaryDirectory(prefix="docker-envs-") as folder,
+        ThreadPoolExecutor(cores()) as executor,
         # What the cache has of metadata and layers is in question.
-        options = link_options(record)
-        of_channels = [package for package in lock if isinstance(package, CondaPackage)]
-        packages, archives = read_packages(of_channels, cache=cache, caches=None, open_url=open_url, reporter=reporter)
-        conda = plan_environment(packages, options)
-        wheels = [package for package in lock if isinstance(package, PypiPackage)]
-        place = recorded_place(record, conda, image) if wheels else None
-        read = read_wheels(wheels, place, archives=archives, reporter=reporter) if place is not None else ()
-        pypi = plan_wheels(read, beside=conda.packages, filters=options.filters, compiling=options.compile)
-        environment = PlannedEnvironment(conda, pypi)
-        plan = make_plan(
-            environment,
-            budget=len(recorded),
-            compression=CompressionSetting.parse(record.settings.compression),
-            layers=[layer.packages for layer in recorded],
-        )
-        archives.fetch([package.sha256 for package in environment.packages], workers=DOWNLOADS)
+        open_cache(Path(folder) / "known", reporter=reporter) as known,
+    ):
+        planned = plan_recorded(image, found, lock, cache=cache, known=known, open_url=open_url, reporter=reporter)
+        packages = planned.plan.environment.packages
+        planned.archives.fetch([package.sha256 for package in packages], workers=DOWNLOADS)
         maker = LayerMaker(
             LayerStore(Path(folder) / "layers"),
-            archives,
+            planned.archives,
             compression=CompressionSetting.parse(record.settings.compression),
             executor=executor,
             reporter=reporter,
         )
 
-        def compared(title: str, layer: Layer, made: Layer) -> VerifiedLayer:
-            difference = first_difference(made, layer)
-            return VerifiedLayer(layer, title, difference, not difference and made.digest != layer.digest)
-
         def verify(item: tuple[PlannedLayer, str], cancelled: threading.Event) -> VerifiedLayer:
-            planned, diff_id = item
-            return compared(planned.title, in_image[diff_id], maker.layer(planned, cancelled))
+            each, diff_id = item
+            return _compared(each.title, in_image[diff_id], maker.layer(each, cancelled))
 
-        pairs = list(zip(plan.layers, (layer.diff_id for layer in recorded), strict=True))
-        found = map_parallel(verify, pairs, workers=cores(), cost=lambda pair: pair[0].size)
-        venv = [] if place is None or place.environment is None else place.environment.entries()
-        for each in record.layers if venv else ():
-            if each.title == VENV_TITLE and not each.packages and each.diff_id in in_image:
-                made = maker.layer_of_entries(venv, title=VENV_TITLE)
-                found.append(compared(VENV_TITLE, in_image[each.diff_id], made))
-        return found
+        pairs = list(zip(planned.plan.layers, (layer.diff_id for layer in recorded), strict=True))
+        layers = map_parallel(verify, pairs, workers=cores(), cost=lambda pair: pair[0].size)
+        for other in record.layers:
+            entries = () if other.packages else planned.others.get(other.title, ())
+            if entries and other.diff_id in in_image:
+                made = maker.layer_of_entries(entries, title=other.title)
+                layers.append(_compared(other.title, in_image[other.diff_id], made))
+        return layers
 
 
-def link_options(record: Record) -> LinkOptions:
-    """How the packages of a record were linked.
-
-    Raises:
-        FormatError: The record says what cannot be.
-    """
-    settings = record.settings
-    try:
-        compiling = CompilePolicy(settings.compile)
-    except ValueError as error:
-        raise FormatError(f"record of `{record.prefix}`", f"unknown `compile` {settings.compile!r}") from error
-    return LinkOptions(
-        prefix=record.prefix,
-        filters=parse_filters(settings.filters),
-        compile=compiling,
-        keep_setuid=settings.keep_setuid,
-    )
+def _compared(title: str, layer: Layer, made: Layer) -> VerifiedLayer:
+    difference = first_difference(made, layer)
+    return VerifiedLayer(layer, title, difference, not difference and made.digest != layer.digest)

@@ -12,6 +12,7 @@ from docker_envs.builder.sdists import build_wheels
 from docker_envs.environments.pypi.planned import ReadWheel, read_wheel
 from docker_envs.environments.pypi.resolving.pip_configuration import indexes_of_pip
 from docker_envs.environments.pypi.resolving.resolve import resolve_pypi
+from docker_envs.environments.pypi.resolving.select import PypiResolution
 from docker_envs.environments.pypi.resolving.uv import UvSettings
 from docker_envs.errors import SolveError
 from docker_envs.report import Reporter, counted
@@ -64,17 +65,55 @@ def resolve_wheels(
         VerificationError: A wheel is not what the index or lock says.
         TransportError: An index or wheel cannot be had.
     """
+    found = choose_wheels(request, place, cache=cache, reporter=reporter)
+    if place is None or request.pypi is None:
+        return Wheels()
+    settings = _settings(request, cache)
+    built = build_wheels(
+        found.sources,
+        place,
+        indexes=indexes_of_pip(settings.environ).merged(request.pypi.indexes),
+        settings=settings,
+        archives=archives,
+        cache=cache,
+        reporter=reporter,
+    )
+    read = read_wheels((*found.packages, *built), place, archives=archives, reporter=reporter)
+    projects = (FilesLayer(f"project {each.root.name}", (ProjectWheel(each.root),)) for each in found.projects)
+    return Wheels(read, tuple(projects))
+
+
+def choose_wheels(
+    request: BuildRequest, place: WheelPlace | None, *, cache: CacheDirectory, reporter: Reporter
+) -> PypiResolution:
+    """Choose the wheels that a build wants, and what it builds itself: those of a lock, or those that uv chooses.
+
+    Args:
+        request: Says what is wanted.
+        place: Where they go; None when there are none.
+        cache: Where indexes are kept.
+        reporter: Hears what is done.
+
+    Raises:
+        BuildError: Something has no wheel.
+        SolveError: Nothing fits, or not to what is there already.
+        TransportError: An index cannot be read.
+    """
     declaration = request.pypi
     if place is None or declaration is None or declaration.is_empty:
-        return Wheels()
+        return PypiResolution(())
     for note in declaration.notes:
         reporter.message(f"note: {note}")
-    wanted = len(declaration.requirements) + len(declaration.projects)
+    wanted = len(declaration.requirements) + len(declaration.projects) if declaration.packages is None else 0
     task = reporter.start("resolve", counted(wanted, "requirement") if wanted else declaration.source)
-    settings = UvSettings(offline=request.access.offline, cache=cache.repodata / "uv")
     try:
         found = resolve_pypi(
-            declaration, place.target, installed=place.installed, sdists=request.build_sdists, settings=settings
+            declaration,
+            place.target,
+            installed=place.installed,
+            sdists=request.build_sdists,
+            preferred={each.name: each.version for each in request.preferred_wheels},
+            settings=_settings(request, cache),
         )
     except SolveError as error:
         if place.python is None or not place.installed:
@@ -84,18 +123,11 @@ def resolve_wheels(
     task.finish(counted(len(found.packages) + len(found.sources), "wheel"))
     for note in found.notes:
         reporter.message(f"note: {note}")
-    built = build_wheels(
-        found.sources,
-        place,
-        indexes=indexes_of_pip(settings.environ).merged(declaration.indexes),
-        settings=settings,
-        archives=archives,
-        cache=cache,
-        reporter=reporter,
-    )
-    read = read_wheels((*found.packages, *built), place, archives=archives, reporter=reporter)
-    projects = (FilesLayer(f"project {each.root.name}", (ProjectWheel(each.root),)) for each in found.projects)
-    return Wheels(read, tuple(projects))
+    return found
+
+
+def _settings(request: BuildRequest, cache: CacheDirectory) -> UvSettings:
+    return UvSettings(offline=request.access.offline, cache=cache.repodata / "uv")
 
 
 def read_wheels(

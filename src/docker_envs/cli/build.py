@@ -153,7 +153,8 @@ def _verify(result: PlatformsResult, requests: list[BuildRequest], reporter: Rep
         environment = each.plan.environment
         conda = {each.sha256: replace(each.locked, sha256=each.sha256) for each in environment.conda.packages}
         pypi = {each.sha256: replace(each.locked, sha256=each.sha256) for each in environment.pypi.packages}
-        packages: dict[str, AnyPackage] = {**conda, **pypi}
+        debian = {each.sha256: each.locked for each in environment.debian.packages}
+        packages: dict[str, AnyPackage] = {**conda, **pypi, **debian}
 
         def locate(record: Record, packages: dict[str, AnyPackage] = packages) -> list[AnyPackage] | None:
             """Where the packages are; not those of a record of the base."""

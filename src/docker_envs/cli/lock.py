@@ -38,7 +38,10 @@ def lock_command(
         Path | None, typer.Option("--file", "-f", help="The project's file (default: docker-env.yaml, if here).")
     ] = None,
     upgrade: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Package that may become newer, may be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Package that may become newer (NAME, pypi:NAME, deb:NAME), may be repeated."
+        ),
     ] = None,
     upgrade_all: Annotated[bool, typer.Option("--upgrade-all", help="All packages may become newer.")] = False,
     upgrade_base: Annotated[bool, typer.Option("--upgrade-base", help="Look base images up again.")] = False,

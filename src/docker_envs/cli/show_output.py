@@ -30,11 +30,12 @@ class Row(NamedTuple):
     package: str
     version: str
     build: str
+    kind: str
     size: str
     is_first: bool
 
 
-_TITLES = Row("layer", "size", "package", "version", "build", "archive", is_first=True)
+_TITLES = Row("layer", "size", "package", "version", "build", "kind", "archive", is_first=True)
 _RIGHT = ("layer", "layer_size", "size")
 
 
@@ -102,13 +103,15 @@ def _line(label: str, value: str) -> str:
 
 def _rows(overview: Overview) -> Iterator[Row]:
     by_layer = overview.in_layer()
+    several = len({package.kind for package in overview.packages}) > 1
     for number, layer in enumerate(overview.layers):
         packages = by_layer.get(number, [])
         if not packages:
-            yield Row(str(number), human_size(layer.size), _title(layer), "", "", "", is_first=True)
+            yield Row(str(number), human_size(layer.size), _title(layer), "", "", "", "", is_first=True)
         for index, package in enumerate(packages):
             first = (str(number), human_size(layer.size)) if index == 0 else ("", "")
-            yield Row(*first, package.name, package.version, package.build, _size(package), is_first=index == 0)
+            kind = package.kind if several else ""
+            yield Row(*first, package.name, package.version, package.build, kind, _size(package), is_first=index == 0)
 
 
 def _title(layer: LayerOverview) -> str:
@@ -124,14 +127,24 @@ def _size(package: InstalledPackage) -> str:
     return "" if package.installed_size is None else f"({human_size(package.installed_size)})"
 
 
+def _columns(rows: Sequence[Row]) -> list[str]:
+    """Which columns there are: of one kind of packages, the head tells already."""
+    return [name for name in Row._fields[:-1] if name != "kind" or any(row.kind for row in rows)]
+
+
 def _print_plain(rows: Sequence[Row]) -> None:
-    lines = [[printable(text) for text in row[:6]] for row in (_TITLES, *rows)]
+    columns = _columns(rows)
+    lines = [{name: printable(getattr(row, name)) for name in columns} for row in (_TITLES, *rows)]
     # A layer without packages may have a long title, which needs no column.
-    widths = [max(len(line[column]) for line in lines if column < 2 or line[3] or line[5]) for column in range(6)]
+    widths = {
+        name: max(
+            len(line[name]) for line in lines if name in ("layer", "layer_size") or line["version"] or line["size"]
+        )
+        for name in columns
+    }
     for line in lines:
         cells = [
-            f"{text:>{width}}" if name in _RIGHT else f"{text:{width}}"
-            for text, width, name in zip(line, widths, Row._fields, strict=False)
+            f"{text:>{widths[name]}}" if name in _RIGHT else f"{text:{widths[name]}}" for name, text in line.items()
         ]
         print("  ".join(cells).rstrip())
 
@@ -144,7 +157,7 @@ def _print_table(rows: Sequence[Row]) -> None:
 
     console = Console(highlight=False)
     # A build string says little; where there is no room it goes first.
-    columns = [name for name in Row._fields[:6] if name != "build" or console.width >= 90]
+    columns = [name for name in _columns(rows) if name != "build" or console.width >= 90]
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in columns:
         right = name in _RIGHT
@@ -153,7 +166,7 @@ def _print_table(rows: Sequence[Row]) -> None:
             justify="right" if right else "left",
             no_wrap=right,
             overflow="fold",
-            style="cyan" if name == "package" else "dim" if name in ("build", "layer") else "",
+            style="cyan" if name == "package" else "dim" if name in ("build", "kind", "layer") else "",
         )
     for row in rows:
         table.add_row(*(Text(printable(getattr(row, name))) for name in columns))

@@ -7,10 +7,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from docker_envs.digest import Digest
+from docker_envs.environments.debian.declarations.declaration import AptDeclaration
+from docker_envs.environments.pypi.declarations.declaration import LocalProject, PypiDeclaration
 from docker_envs.errors import InvalidInputError
 from docker_envs.images.location import parse_location
-from docker_envs.projects.lock_file import packages_of
-from docker_envs.projects.locking import inputs_of
+from docker_envs.projects.inputs import inputs_of
+from docker_envs.projects.locking import with_preferred
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from docker_envs.builder.request import BuildRequest
     from docker_envs.images.location import Location
     from docker_envs.projects.lock_file import LockedImage, LockFile
+    from docker_envs.projects.lock_inputs import LockInputs
     from docker_envs.projects.locking import Target
 
 
@@ -101,10 +104,16 @@ def _locked(target: Target, lock: LockFile, folder: Path, use: LockUse) -> Build
         return target.request
     request, now = target.request, inputs_of(target.request, folder)
     if use is LockUse.FROZEN:
-        request, now = replace(request, base=_base(locked, folder)), locked.inputs
+        now = locked.inputs
+        request = replace(
+            request,
+            base=_base(locked, folder),
+            apt=request.apt if now.apt is not None else None,
+            pypi=request.pypi if now.pypi is not None else None,
+        )
     if locked.base is not None and locked.inputs.base == now.base:
         request = replace(request, base_digest=Digest(locked.base.digest))
-    return _with_packages(request, locked, folder, fixed=now.has_packages_of(locked.inputs))
+    return _with_packages(request, locked, folder, now)
 
 
 def _base(locked: LockedImage, folder: Path) -> Location | None:
@@ -115,12 +124,20 @@ def _base(locked: LockedImage, folder: Path) -> Location | None:
     return base if base.path is None or base.is_stream else replace(base, path=folder / base.path)
 
 
-def _with_packages(request: BuildRequest, locked: LockedImage, folder: Path, *, fixed: bool) -> BuildRequest:
-    """With the packages of a lock: these and no others, or where they fit."""
-    declaration = request.declaration
-    if declaration is None:
-        return request
-    packages = packages_of(locked, folder, declaration.channels)
-    if not fixed:
-        return replace(request, preferred=packages)
-    return replace(request, declaration=replace(declaration, packages=packages, specs=()))
+def _with_packages(request: BuildRequest, locked: LockedImage, folder: Path, now: LockInputs) -> BuildRequest:
+    """With the packages of a lock: of each kind these and no others, or where they fit."""
+    preferred = with_preferred(request, locked.packages, folder)
+    found = preferred
+    if request.declaration is not None and now.has_conda_of(locked.inputs):
+        found = replace(
+            found, declaration=replace(request.declaration, packages=preferred.preferred, specs=()), preferred=()
+        )
+    if now.apt is not None and now.has_debs_of(locked.inputs):
+        apt = replace(request.apt or AptDeclaration(), packages=preferred.preferred_debs)
+        found = replace(found, apt=apt, preferred_debs=())
+    if now.pypi is not None and now.has_packages_of(locked.inputs):
+        pypi = request.pypi or PypiDeclaration()
+        projects = tuple(LocalProject((folder / path).resolve(), (), "the lock") for path in locked.projects)
+        pypi = replace(pypi, packages=preferred.preferred_wheels, projects=projects)
+        found = replace(found, pypi=pypi, preferred_wheels=())
+    return found

@@ -9,33 +9,28 @@ import msgspec
 
 from docker_envs.builder.base_store import BaseStore
 from docker_envs.builder.cache import open_cache
-from docker_envs.builder.resolve import resolve
+from docker_envs.builder.choosing import choose_packages
+from docker_envs.builder.deliver import Delivery
+from docker_envs.builder.request import Destinations
 from docker_envs.digest import Digest
-from docker_envs.environments.conda.package import CondaPackage
-from docker_envs.environments.conda.solving.channels import channel_url, expand_channels
-from docker_envs.environments.conda.solving.solve_settings import SolveSettings
-from docker_envs.environments.conda.solving.virtual_packages import virtual_packages
 from docker_envs.errors import InvalidInputError
-from docker_envs.fields import canonical_json
 from docker_envs.images.location import Transport
-from docker_envs.projects.lock_file import (
-    LockedBase,
-    LockedImage,
+from docker_envs.projects.inputs import inputs_of, relative_path
+from docker_envs.projects.lock_file import LockedBase, LockedImage, LockFile, make_lock
+from docker_envs.projects.locked_packages import (
     LockedPackage,
-    LockFile,
-    LockInputs,
+    conda_packages,
+    debian_packages,
     locked_packages,
-    make_lock,
-    packages_of,
+    pypi_packages,
 )
+from docker_envs.records.record import CONDA, DEB
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from docker_envs.builder.request import BuildRequest
-    from docker_envs.environments.conda.declarations.declaration import Declaration
-    from docker_envs.images.location import Location
     from docker_envs.images.transports import Transports
     from docker_envs.report import Reporter
 
@@ -61,7 +56,7 @@ class Upgrade:
     """What may become newer than a lock has it; all else stays as far as it fits.
 
     Attributes:
-        packages: Names of packages.
+        packages: Names of packages, of any kind or qualified: `flask`, `pypi:flask`.
         everything: Whether all packages may.
         base: Whether base images may.
     """
@@ -112,11 +107,11 @@ def lock_targets(
 
 
 def _check_upgraded(lock: LockFile, names: Collection[str]) -> None:
-    known = {
-        package.name for platforms in lock.images.values() for image in platforms.values() for package in image.packages
-    }
+    packages = [
+        package for platforms in lock.images.values() for image in platforms.values() for package in image.packages
+    ]
     for name in sorted(names):
-        if name not in known:
+        if not any(package.is_among([name]) for package in packages):
             raise InvalidInputError(f"no image has a package `{name}` that could be upgraded")
 
 
@@ -132,25 +127,48 @@ def _lock(
     base = before.base if before is not None and before.inputs.base == inputs.base and not upgrade.base else None
     if base is None:
         base = _lock_base(request, transports, reporter)
-    if before is not None and inputs.has_packages_of(before.inputs) and not upgrade.of_packages:
-        packages = before.packages
-    else:
-        packages = _lock_packages(request, before, folder, upgrade, reporter)
-    return LockedImage(declaration=str(inputs.digest), inputs=inputs, base=base, packages=packages)
-
-
-def _lock_packages(
-    request: BuildRequest, before: LockedImage | None, folder: Path, upgrade: Upgrade, reporter: Reporter
-) -> tuple[LockedPackage, ...]:
-    if request.declaration is None:
-        return ()
-    kept: tuple[CondaPackage, ...] = ()
+    digest = str(inputs.digest)
+    same_base = before is not None and (before.base == base or not inputs.depends_on_base)
+    if before is not None and same_base and inputs.has_packages_of(before.inputs) and not upgrade.of_packages:
+        return LockedImage(
+            declaration=digest, inputs=inputs, base=base, packages=before.packages, projects=before.projects
+        )
+    pinned = replace(request, base_digest=Digest(base.digest)) if base is not None else request
     if before is not None and not upgrade.everything:
-        known = packages_of(before, folder, request.declaration.channels)
-        kept = tuple(package for package in known if package.name not in upgrade.packages)
+        kept = tuple(package for package in before.packages if not package.is_among(upgrade.packages))
+        changed = {package.kind for package in before.packages if package not in kept}
+        pinned = with_preferred(pinned, kept, folder)
+        if CONDA not in changed and inputs.has_conda_of(before.inputs) and request.declaration is not None:
+            # Nothing decides about conda packages but what is asked of their channels.
+            pinned = replace(pinned, declaration=replace(request.declaration, packages=pinned.preferred, specs=()))
+        if DEB not in changed and same_base and request.apt is not None and inputs.has_debs_of(before.inputs):
+            pinned = replace(pinned, apt=replace(request.apt, packages=pinned.preferred_debs))
+    delivery = Delivery(Destinations(), transports, access=request.access)
     with open_cache(request.cache, reporter=reporter) as cache:
-        packages = resolve(replace(request, preferred=kept), cache.repodata, reporter)
-    return locked_packages(packages, folder)
+        chosen = choose_packages(pinned, cache, delivery, reporter)
+    return LockedImage(
+        declaration=digest,
+        inputs=inputs,
+        base=base,
+        packages=locked_packages((*chosen.conda, *chosen.debian, *chosen.pypi), folder),
+        projects=tuple(sorted(relative_path(each.root, folder) for each in chosen.projects)),
+    )
+
+
+def with_preferred(request: BuildRequest, packages: Sequence[LockedPackage], folder: Path) -> BuildRequest:
+    """A request that prefers packages of a lock in a folder wherever they fit."""
+    channels = request.declaration.channels if request.declaration is not None else ()
+    return replace(
+        request,
+        preferred=conda_packages(packages, folder, channels),
+        preferred_debs=debian_packages(packages, folder, archive_places(request)),
+        preferred_wheels=pypi_packages(packages, folder),
+    )
+
+
+def archive_places(request: BuildRequest) -> tuple[str, ...]:
+    """Addresses of the archives that a request names, credentials included."""
+    return tuple(source.uri for source in request.apt.sources) if request.apt is not None else ()
 
 
 def _lock_base(request: BuildRequest, transports: Transports, reporter: Reporter) -> LockedBase | None:
@@ -160,60 +178,6 @@ def _lock_base(request: BuildRequest, transports: Transports, reporter: Reporter
         # What is found stays in the cache, so that a build needs no network for it.
         image = BaseStore(cache, transports, offline=request.access.offline).open(request.base, request.platform)
     return LockedBase(name=request.base.registry_reference.familiar, digest=str(image.digest))
-
-
-def inputs_of(request: BuildRequest, folder: Path) -> LockInputs:
-    """What of a request a lock in a folder depends on.
-
-    Raises:
-        InvalidInputError: Something is wanted that no lock of ours holds.
-    """
-    _check_kinds(request)
-    declaration = request.declaration
-    base = str(_below(request.base, folder)) if request.base is not None else None
-    if declaration is None:
-        return LockInputs(base=base)
-    if declaration.packages is not None:
-        listed = sorted([package.public_url, package.sha256 or package.md5 or ""] for package in declaration.packages)
-        return LockInputs(base=base, packages=str(Digest.of(canonical_json(listed))))
-    overrides = (*declaration.virtual_packages, *request.virtual_packages)
-    return LockInputs(
-        base=base,
-        channels=tuple(_public_channel(channel) for channel in expand_channels(declaration.channels)),
-        specs=tuple(sorted(declaration.specs)),
-        virtual_packages=tuple(str(package) for package in virtual_packages(request.platform, overrides)),
-        settings=_settings(declaration),
-    )
-
-
-def _check_kinds(request: BuildRequest) -> None:
-    if request.pypi is not None and not request.pypi.is_empty and request.pypi.lock is None:
-        raise InvalidInputError(
-            f"{request.pypi.source}: what it wants from PyPI cannot be locked here",
-            hint="lock it with uv, and declare its `uv.lock` or `pylock.toml` instead",
-        )
-
-
-def _below(base: Location, folder: Path) -> Location:
-    """A base in the folder by its path from there, which is the same on other machines."""
-    path = base.path.absolute() if base.path is not None else None
-    return base if path is None or not path.is_relative_to(folder) else replace(base, path=path.relative_to(folder))
-
-
-def _public_channel(channel: str) -> str:
-    if "://" not in channel:
-        return channel
-    url = channel_url(channel)
-    return CondaPackage.from_url(f"{url}noarch/a-0-0.conda").public_channel.removesuffix("noarch/")
-
-
-def _settings(declaration: Declaration) -> dict[str, str]:
-    found, usual = declaration.settings, SolveSettings()
-    return {
-        name: str(getattr(found, name))
-        for name in ("channel_priority", "strategy", "constraints", "exclude_newer")
-        if getattr(found, name) != getattr(usual, name)
-    }
 
 
 class PackageChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,7 +205,10 @@ def _versions(lock: LockFile | None) -> dict[tuple[str, str, str], str]:
     found: dict[tuple[str, str, str], str] = {}
     for title, platforms in (lock.images if lock is not None else {}).items():
         for platform, image in platforms.items():
-            found |= {(title, platform, each.name): f"{each.version} {each.build}" for each in image.packages}
+            found |= {
+                (title, platform, each.qualified_name): f"{each.version} {each.build}".rstrip()
+                for each in image.packages
+            }
             if image.base is not None:
                 found[title, platform, image.base.name] = Digest(image.base.digest).short
     return found

@@ -79,6 +79,7 @@ class ListedPackage:
             "environment": self.prefix,
             "layer": self.layer,
             "size": str(self.package.size) if self.package.size else "",
+            "source": " ".join(filter(None, (self.package.source, self.package.source_version))),
         }
         return {name: value for name, value in properties.items() if value}
 
@@ -175,9 +176,10 @@ def _packages(records: Sequence[Record]) -> Iterator[ListedPackage]:
         if not all(package.name for package in record.packages):
             raise FormatError(f"record of `{record.prefix}`", "a package has no name")
         layers = {name: layer.diff_id for layer in record.layers for name in layer.packages}
-        refs = {each.qualified_name: f"{package_url(each)}{f'#{number}' if number else ''}" for each in record.packages}
+        urls = {each.qualified_name: package_url(each, record.distribution) for each in record.packages}
+        refs = {name: f"{url}{f'#{number}' if number else ''}" for name, url in urls.items()}
         for package in record.packages:
             depends = tuple(sorted({refs[name] for name in package.depends if name in refs}))
             layer = layers.get(package.qualified_name, "")
             ref = refs[package.qualified_name]
-            yield ListedPackage(ref, package, package_url(package), record.prefix, layer, depends)
+            yield ListedPackage(ref, package, urls[package.qualified_name], record.prefix, layer, depends)

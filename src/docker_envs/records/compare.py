@@ -163,7 +163,9 @@ def _packages(before: Iterable[InstalledPackage], after: Iterable[InstalledPacka
     changed: list[ChangedPackage] = []
     for key in sorted(old.keys() | new.keys()):
         mine, theirs = _without_common(old.get(key, []), new.get(key, []))
-        pairs, mine, theirs = _pair_off(mine, theirs, lambda each: each.place)
+        pairs, mine, theirs = _pair_off(mine, theirs, lambda each: (each.place, each.architecture))
+        in_place, mine, theirs = _pair_off(mine, theirs, lambda each: each.place)
+        pairs += in_place
         if len(mine) == len(theirs) == 1:
             pairs.append((mine.pop(), theirs.pop()))
         changed += [ChangedPackage(name=key[1], before=one, after=other) for one, other in pairs]

@@ -2,6 +2,9 @@
 
 Where an image has records of its environments, they answer for the layers that they name, which are not read. All other
 layers are read from the base up, each once, and only when they are asked about: any layer may bring or remove packages.
+
+dpkg's list is one file for all packages, and that of an upper layer has the packages of all lower ones. So packages of
+a record take the place of those of their name in a list below; and a list above says which of them are still there.
 """
 
 from __future__ import annotations
@@ -20,10 +23,12 @@ from docker_envs.images.local_layers import watched_layer
 from docker_envs.oci import media_types
 from docker_envs.paths import parent_paths
 from docker_envs.records.databases import Database, InstalledPackage, read_database
-from docker_envs.records.record import PYPI, read_records
+from docker_envs.records.record import DEB, PYPI, read_records
 from docker_envs.report import SILENT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from docker_envs.oci.image import Image
     from docker_envs.oci.layer import Layer
     from docker_envs.records.record import FoundRecord, RecordedPackage
@@ -33,6 +38,11 @@ if TYPE_CHECKING:
 _MAX_FOUND = 100_000
 #: Damaged databases that are listed.
 _MAX_PROBLEMS = 100
+_STATUS, _STATUS_DIRECTORY = "var/lib/dpkg/status", "var/lib/dpkg/status.d/"
+#: The architecture of packages that are for all.
+_ALL = "all"
+#: What says that a package is there, where a record does.
+_RECORD = "record"
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,7 @@ class _Tree:
             self._remove_below(path)
             self._remove(path)
         for path, database in changes.found.items():
+            self._remove(path)
             self._count += database.weight
             if self._count > _MAX_FOUND:
                 raise FormatError("image", f"it has more than {_MAX_FOUND:,} packages and files about them")
@@ -138,6 +149,34 @@ class _Tree:
             self._databases[path] = Database(packages, database.owned, database.installed_size)
             for parent in ("", *parent_paths(path)):
                 self._below[parent].add(path)
+        self._settle_debian_packages(changes)
+
+    def _settle_debian_packages(self, changes: _Changes) -> None:
+        """Have each Debian package once: as a record says it, or the list of a layer above."""
+        recorded = {
+            path: package
+            for path, database in self._databases.items()
+            if path.startswith(_STATUS_DIRECTORY)
+            for package in database.packages
+            if package.source == _RECORD
+        }
+        if _STATUS in changes.found:
+            known = {package.identity[:-1]: package for package in recorded.values()}
+            self._change(_STATUS, lambda package: known.get(package.identity[:-1], package))
+            for path in recorded:
+                self._remove(path)
+            return
+        new = {package.name: package for path, package in recorded.items() if path in changes.found}
+        if new:
+            for path in [each for each in self._databases if each == _STATUS or each.startswith(_STATUS_DIRECTORY)]:
+                self._change(path, lambda package: None if _replaces(new.get(package.name), package) else package)
+
+    def _change(self, path: str, change: Callable[[InstalledPackage], InstalledPackage | None]) -> None:
+        """Put other packages, or none, in the place of those of a database."""
+        database = self._databases[path]
+        packages = tuple(found for package in database.packages if (found := change(package)) is not None)
+        self._count -= len(database.packages) - len(packages)
+        self._databases[path] = Database(packages, database.owned, database.installed_size)
 
     def packages(self) -> tuple[InstalledPackage, ...]:
         """All packages; distributions that are a part of another package are left out."""
@@ -150,7 +189,7 @@ class _Tree:
             for package in database.packages:
                 own = package.kind == "pypi" and sizes is not None
                 found.append(replace(package, installed_size=sizes.installed_size) if own and sizes else package)
-        return tuple(sorted(found, key=lambda each: (each.kind, each.name, each.place, each.version, each.source)))
+        return tuple(sorted(found, key=_order))
 
     def add_problem(self, text: str) -> None:
         if len(self.problems) < _MAX_PROBLEMS:
@@ -167,6 +206,17 @@ class _Tree:
                 self._below[parent].discard(path)
                 if not self._below[parent]:
                     del self._below[parent]
+
+
+def _order(package: InstalledPackage) -> tuple[str, ...]:
+    return package.kind, package.name, package.place, package.architecture, package.version, package.source
+
+
+def _replaces(new: InstalledPackage | None, old: InstalledPackage) -> bool:
+    """Whether a package is installed in the place of another of its name; those for other architectures stay."""
+    if new is None or old.source == _RECORD:
+        return False
+    return old.architecture in (new.architecture, _ALL, "") or new.architecture == _ALL
 
 
 def _read(layer: Layer, tree: _Tree, reporter: Reporter) -> _Changes:
@@ -230,6 +280,8 @@ def _place_of(package: RecordedPackage, prefix: str) -> str:
     """The file in the image that says that a package is there."""
     if package.kind == PYPI:
         return f"{prefix}/{package.metadata}/METADATA"
+    if package.kind == DEB:
+        return _STATUS_DIRECTORY + package.name
     return f"{prefix}/conda-meta/{package.name}-{package.version}-{package.build}.json"
 
 
@@ -241,11 +293,17 @@ def _installed(package: RecordedPackage, prefix: str, number: int) -> InstalledP
         build=package.build,
         architecture=package.subdir,
         layer=number,
-        place=f"{prefix}/{package.metadata}".rpartition("/")[0] if package.kind == PYPI else prefix,
+        place=_directory_of(package, prefix),
         size=package.size,
         license=package.license,
         url=redact(package.url),
         sha256=package.sha256,
         depends=package.depends,
-        source="record",
+        source=_RECORD,
     )
+
+
+def _directory_of(package: RecordedPackage, prefix: str) -> str:
+    if package.kind == PYPI:
+        return f"{prefix}/{package.metadata}".rpartition("/")[0]
+    return "/" if package.kind == DEB else prefix

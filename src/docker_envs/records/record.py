@@ -120,6 +120,23 @@ class RecordedSettings(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     groups: tuple[str, ...] = ()
 
 
+class RecordedDistribution(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What Debian packages were chosen for: databases of vulnerabilities know them by it.
+
+    Attributes:
+        id: `ID` of its `os-release`: `debian`, `ubuntu`, …
+        version: `VERSION_ID` there: `12`; empty for one without, such as Debian's unstable.
+
+    Spec: os-release(5).
+    """
+
+    id: str
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.id}-{self.version}" if self.version else self.id
+
+
 class RecordedPython(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The Python that distributions were installed for, where it is not one of the environment's own packages.
 
@@ -172,6 +189,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         requires: What the packages need of the base: `glibc` with its lowest version.
         container: What was asked for over the base's config.
         system_files: Contents of files by path that go with the Debian packages and are not made of them.
+        distribution: Of the Debian packages; None where there are none, or the system does not say.
     """
 
     version: int
@@ -186,6 +204,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     requires: dict[str, str] = {}
     container: RecordedContainer = RecordedContainer()
     system_files: dict[str, bytes] = {}
+    distribution: RecordedDistribution | None = None
 
     def to_bytes(self) -> bytes:
         """The record as it is in the image; the same record always gives the same bytes."""

@@ -10,7 +10,8 @@ import pytest
 
 from docker_envs.builder.application.accounts import User
 from docker_envs.builder.application.contents import FilesLayer, InlineFile
-from docker_envs.builder.build import SYSTEM_TITLE, build, plan_only
+from docker_envs.builder.build import build, plan_only
+from docker_envs.builder.recording import SYSTEM_TITLE
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.environments.debian.declarations.declaration import AptDeclaration, Seed
 from docker_envs.environments.filters import Filter

@@ -256,16 +256,6 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 """.replace("ROOT", repr(str(ROOT)))
 
 
-def test_locks_of_ours_do_not_hold_them(project: Path, python_channel: Path, index: PackageIndexSimulator) -> None:
-    dependencies = ["python=3.11", {"pip": [f"--index-url {index.authorized_url}", "helper"]}]
-    environment = {"channels": [python_channel.as_uri()], "dependencies": dependencies}
-    (project / "docker-env.yaml").write_text(json.dumps({"base": "scratch", "environment": environment}))
-    done = docker_envs("lock", cache=project.parent / "cache", cwd=project, variables=VARIABLES)
-    assert done.status == 2
-    assert "what it wants from PyPI cannot be locked here" in done.stderr
-    assert not (project / "docker-env.lock").exists()
-
-
 def test_bytecode_of_wheels(project: Path, index: PackageIndexSimulator, tmp_path: Path) -> None:
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     files = {f"bin/python{version}": text("", 0o755)}

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from docker_envs.projects.lock_file import read_lock_file
+from tests.apt_builds import AptFixture
 from tests.builds import ROOT, read_image_file
 from tests.images import AMD64, ARM64, flattened, make_image
 from tests.packages.build import PackageSpec, text, write_channel
+from tests.packages.debian_archive import Deb, deb
+from tests.packages.distribution import write_distribution
 from tests.simulators.channel import ChannelSimulator
 from tests.simulators.registry import RegistrySimulator
 from tests.unit.cli.runner import Run, runner
@@ -305,3 +308,77 @@ def test_without_any_network(run: Run, folder: Path) -> None:
     shutil.rmtree(folder.parent / "cache")
     done = run("build", "--offline", "-o", "offline.tar")
     assert (done.status, "is not in the cache, and `--offline` forbids the network" in done.stderr) == (4, True)
+
+
+WHEELS = """\
+base: scratch
+platforms: [linux/amd64]
+environment:
+  channels: [./channel]
+  dependencies: [python, pip: [--no-index, --find-links ./wheels, web]]
+"""
+
+
+@pytest.fixture
+def wheels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project that wants wheels of its own folder."""
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    (folder / "docker-env.yaml").write_text(WHEELS)
+    python = PackageSpec("python", "3.11.4", {"bin/python3.11": text("", 0o755)}, build="fake_0_cpython")
+    shutil.rmtree(folder / "channel")
+    write_channel(folder / "channel", [python])
+    write_distribution(folder / "wheels", "web", "1.0", requires=["helper"])
+    write_distribution(folder / "wheels", "helper", "1.0")
+    return folder / "wheels"
+
+
+def test_wheels_are_locked(run: Run, folder: Path, wheels: Path) -> None:
+    printed = run("lock").text
+    assert printed == "+ pypi:helper  1.0\n+ pypi:web     1.0\n+ python       3.11.4\ndocker-env.lock written\n"
+    assert run("lock").text == "docker-env.lock is unchanged\n"
+    assert run("lock", "--check").text == "docker-env.lock is fresh\n"
+    without = json.loads(run("build", "--frozen", "-o", "image.tar", "--json").text)["digest"]
+    write_distribution(wheels, "helper", "2.0")
+    for options in ((), ("--locked",), ("--offline", "--frozen")):
+        assert json.loads(run("build", "-o", "image.tar", "--json", *options).text)["digest"] == without
+    assert run("lock", "--upgrade", "web").text == "docker-env.lock is unchanged\n"
+    assert run("lock", "--upgrade", "pypi:helper").text == "~ pypi:helper  1.0 → 2.0\ndocker-env.lock written\n"
+    assert "no image has a package `deb:helper`" in refused(run, "lock", "--upgrade", "deb:helper")
+    edit(folder, "web]", "web, helper<2]")
+    assert "is stale: the requirement `helper<2` is new\nhint: " in refused(run, "plan", "--locked")
+    done = run("lock", "--check")
+    assert (done.status, "the requirement `helper<2` is new" in done.stdout.decode()) == (1, True)
+    assert run("lock").text == "~ pypi:helper  2.0 → 1.0\ndocker-env.lock written\n"
+
+
+def test_a_lock_with_a_damaged_wheel(run: Run, folder: Path, wheels: Path) -> None:
+    run("lock")
+    path = folder / "docker-env.lock"
+    path.write_text(path.read_text().replace("web-1.0-py3-none-any.whl", "download"))
+    done = run("plan", "--locked")
+    assert done.status == 5
+    assert "docker-env.lock: the package `web` has no `file_name`" in done.stderr
+
+
+def test_debian_packages_are_locked(run: Run, folder: Path) -> None:
+    apt = AptFixture(folder)
+    apt.offer(deb("base-files"), Deb("library", "1.0-1"), deb("app", depends="library"))
+    source = {"uri": apt.archive.as_uri(), "suites": ["tester"], "components": ["main"], "signed_by": apt.signer.public}
+    declared = {"packages": ["app"], "sources": [source]}
+    project = {"base": "scratch", "platforms": ["linux/amd64"], "apt": declared}
+    (folder / "docker-env.yaml").write_text(json.dumps(project))
+    without = json.loads(run("build", "-o", "image.tar", "--json").text)["digest"]
+    assert run("lock").text == (
+        "+ deb:app         1.0\n+ deb:base-files  1.0\n+ deb:library     1.0-1\ndocker-env.lock written\n"
+    )
+    assert str(folder) not in (folder / "docker-env.lock").read_text()
+    apt.offer(deb("base-files"), Deb("library", "1.0-1"), Deb("library", "2.0-1"), deb("app", depends="library"))
+    for options in ((), ("--locked",), ("--offline", "--frozen")):
+        assert json.loads(run("build", "-o", "image.tar", "--json", *options).text)["digest"] == without
+    assert run("lock").text == "docker-env.lock is unchanged\n"
+    assert run("lock", "--upgrade", "library").text == "~ deb:library  1.0-1 → 2.0-1\ndocker-env.lock written\n"
+    declared["packages"] = ["app", "library=1.0-1"]
+    (folder / "docker-env.yaml").write_text(json.dumps(project))
+    assert "is stale: the Debian package `library=1.0-1` is new\nhint: " in refused(run, "plan", "--locked")
+    assert "the Debian package `library=1.0-1` is new" in run("lock", "--check").stdout.decode()
+    assert run("lock").text == "~ deb:library  2.0-1 → 1.0-1\ndocker-env.lock written\n"

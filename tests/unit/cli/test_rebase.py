@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from docker_envs.builder.configure import BASE_DIGEST, BASE_NAME
+from docker_envs.builder.recording import SYSTEM_TITLE
 from docker_envs.oci.artifact import Artifact
-from docker_envs.oci.edit import with_config
+from docker_envs.oci.edit import append_layer, with_config
 from docker_envs.oci.image import Image, NamedImage
 from docker_envs.oci.reference import Reference
 from docker_envs.transports.files.layout import read_layout
 from docker_envs.transports.files.layout_writing import write_layout
 from docker_envs.transports.registry.client import RegistryClient
 from docker_envs.validate import validate_image
-from tests.images import ARM64, make_image, named
+from tests.images import ARM64, make_image, make_layer, named
+from tests.recorded import debian_package, record
+from tests.recorded_images import with_record
 from tests.simulators.registry import RegistrySimulator
 from tests.unit.builder.rebasing.bases import make_base, on
 from tests.unit.cli.runner import Run, runner
@@ -264,3 +267,17 @@ def test_a_base_that_claims_nonsense(run: Run, place: Place) -> None:
     bad = Image(labelled.config, labelled.layers, annotations={BASE_NAME: "debian:12", BASE_DIGEST: "sha256:x"})
     done = run("rebase", place.push(bad, "bad:1"), "--onto", place.name("debian:13"))
     assert (done.status, "sha256:x" in done.stderr) == (2, True)
+
+
+def test_debian_packages_are_for_their_base(run: Run, place: Place) -> None:
+    image = append_layer(
+        on(OLD, "app", name=place.name("debian:12")),
+        make_layer({"etc/passwd": b"both"}),
+        history={"created_by": f"docker-envs build: {SYSTEM_TITLE}"},
+    )
+    pushed = place.push(with_record(image, record(debian_package())), "app:1")
+    done = run("rebase", pushed, "--onto", place.name("debian:13"), "--to", place.name("app:2"), "--force")
+    assert done.status == 6
+    assert "the image has Debian packages that were chosen for" in done.stderr
+    assert f"hint: build it anew on `{place.name('debian:13')}" in done.stderr
+    assert place.client.digest(Reference.parse(place.name("app:2"))) is None

@@ -20,16 +20,17 @@ from msgspec.structs import replace
 from docker_envs.cli.text import human_size
 from docker_envs.oci.image import NamedImage
 from docker_envs.oci.reference import Reference
+from docker_envs.records.record import RecordedLayer
 from docker_envs.transports.files.layout_writing import write_layout
 from docker_envs.transports.registry.client import RegistryClient
 from tests.builds import environment
 from tests.images import ARM64, named
-from tests.recorded import package, record
+from tests.recorded import debian_package, package, record
 from tests.recorded_images import numpy_image, with_record
 from tests.simulators.registry import RegistrySimulator
 from tests.unit.cli.runner import Run, runner
 from tests.unit.images import make_image, make_layer, text_layer
-from tests.unit.records.test_inventory import conda, dpkg, pypi
+from tests.unit.records.test_inventory import conda, dpkg, pypi, text
 
 if TYPE_CHECKING:
     from docker_envs.oci.image import Image
@@ -79,6 +80,21 @@ def test_the_base_is_read_when_asked_for(run: Run) -> None:
     assert "packages     1 deb\n" in text
     assert "not read" not in text
     assert "libc6    2.36" in text
+
+
+def test_packages_of_several_kinds(run: Run) -> None:
+    layer = make_layer(text("usr/bin/git"))
+    own = record(
+        package("git"),
+        debian_package("git", "1:2.39.5-0+deb12u2"),
+        layers=(RecordedLayer(diff_id=str(layer.diff_id), packages=("git", "deb:git")),),
+    )
+    lines = run("show", stored(with_record(make_image(layer), own))).text.splitlines()
+    assert "packages     1 conda, 1 deb" in lines
+    table = [line.split() for line in lines[lines.index("") + 1 :]]
+    assert table[0][2:] == ["package", "version", "build", "kind", "archive"]
+    assert table[1][-5:] == ["git", "1:2.39.5-0+deb12u2", "deb", "200", "B"]
+    assert table[2] == ["git", "1.3.1", "h_0", "conda", "100", "B"]
 
 
 def test_image_of_somebody_else(run: Run) -> None:

@@ -12,13 +12,12 @@ from docker_envs.errors import FormatError, NotFoundError
 from docker_envs.projects.lock_file import (
     LockedBase,
     LockedImage,
-    LockInputs,
-    locked_packages,
     make_lock,
-    packages_of,
     read_lock_file,
     write_lock_file,
 )
+from docker_envs.projects.lock_inputs import LockInputs
+from docker_envs.projects.locked_packages import conda_packages, locked_packages
 
 FOLDER = Path("/home/me/project")
 SHA256 = "0" * 64
@@ -75,9 +74,9 @@ def test_addresses() -> None:
     }
     assert "secret" not in LOCK.to_text()
     assert "token" not in LOCK.to_text()
-    found = {each.name: each.url for each in packages_of(image(), FOLDER, CHANNELS)}
+    found = {each.name: each.url for each in conda_packages(image().packages, FOLDER, CHANNELS)}
     assert found == {each.name: each.url for each in PACKAGES}
-    moved = packages_of(image(), Path("/other"), [])
+    moved = conda_packages(image().packages, Path("/other"), [])
     assert [each.url for each in moved if each.name == "alpha"] == [
         "file:///other/channel/linux-64/alpha-1.0-h_0.conda"
     ]

@@ -27,6 +27,10 @@ def package(name: str = "numpy", version: str = "1", **facts: str) -> InstalledP
     return InstalledPackage(**{"kind": "conda", "name": name, "version": version, "place": "/opt/conda", **facts})  # type: ignore[arg-type]
 
 
+def deb(version: str, architecture: str, **facts: str) -> InstalledPackage:
+    return package("libc6", version, kind="deb", architecture=architecture, place="/", **facts)
+
+
 def packages(before: list[InstalledPackage], after: list[InstalledPackage]) -> list[str]:
     overview = look_into(IMAGE)
     found = compare(replace(overview, packages=tuple(before)), replace(overview, packages=tuple(after)))
@@ -70,6 +74,13 @@ def images(before: Image, after: Image) -> Difference:
             [package(version="2"), package(version="4", place="/z"), package("x")],
             ["+x 1", "~numpy 1 2", "~numpy 3 4"],
         ),
+        (
+            [deb("1", "amd64"), deb("2", "i386")],
+            [deb("3", "i386"), deb("4", "amd64")],
+            ["~libc6 1 4", "~libc6 2 3"],
+        ),
+        ([deb("1", "all")], [deb("1", "amd64")], ["~libc6 1 1"]),
+        ([deb("1", "amd64"), package("libc6")], [deb("1", "amd64", sha256="a")], ["-libc6 1"]),
     ],
 )
 def test_packages(before: list[InstalledPackage], after: list[InstalledPackage], expected: list[str]) -> None:

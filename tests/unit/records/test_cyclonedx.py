@@ -60,5 +60,19 @@ def test_licenses(name: str, choice: dict[str, Any]) -> None:
     assert component["licenses"] == [choice]
 
 
+def test_debian_packages() -> None:
+    document = json.loads(cyclonedx_json(make_bill(image(), [VARIED])))
+    components = {each["name"]: each for each in document["components"]}
+    made = components["libstdc++6"]
+    assert made["purl"].startswith(
+        "pkg:deb/debian/libstdc%2B%2B6@1:12.2.0-14%2Bb1?arch=amd64&distro=debian-12&upstream="
+    )
+    assert "licenses" not in made
+    assert {"name": "docker-envs:source", "value": "gcc-12 12.2.0-14"} in made["properties"]
+    needs = {each["ref"]: each.get("dependsOn", []) for each in document["dependencies"]}
+    assert needs[made["bom-ref"]] == [components["libc6"]["bom-ref"]]
+    assert "externalReferences" not in components["python3"]
+
+
 def test_same_bytes() -> None:
     assert cyclonedx_json(make_bill(image(), [VARIED])) == cyclonedx_json(make_bill(image(), [VARIED]))

@@ -20,12 +20,14 @@ from docker_envs.records.record import (
     RecordedPackage,
     make_record,
 )
+from tests.recorded import debian_package
 from tests.recorded_images import with_record
 from tests.unit.images import bare_layer, make_image, make_layer
 
 if TYPE_CHECKING:
     import io
 
+    from docker_envs.oci.image import Image
     from docker_envs.oci.layer import Layer
 
 SITE = "opt/conda/lib/python3.12/site-packages"
@@ -225,3 +227,121 @@ def test_two_environments() -> None:
     taken = take_inventory(with_record(image, second))
     assert [(each.place, each.layer) for each in taken.packages] == [("/opt/conda", 0), ("/opt/other", 2)]
     assert taken.unread == ()
+
+
+SYSTEM = text("etc/passwd", "made with the packages")
+
+
+def debian_image(base: list[Entry], *recorded: RecordedPackage) -> Image:
+    """A base, a layer for each package, that of their system, and that of their record: only the base is read."""
+    layers = [closed(make_layer(text(f"usr/share/{each.name}", each.version))) for each in recorded]
+    system = closed(make_layer(SYSTEM, dpkg(**{each.name: each.version for each in recorded}, unread="1")))
+    record = make_record(
+        digest_format=1,
+        platform="linux/amd64",
+        prefix="/usr",
+        packages=recorded,
+        layers=(
+            *(
+                RecordedLayer(diff_id=str(layer.diff_id), packages=(each.qualified_name,))
+                for layer, each in zip(layers, recorded, strict=True)
+            ),
+            RecordedLayer(diff_id=str(system.diff_id), title="system"),
+        ),
+    )
+    return with_record(make_image(make_layer(*base), *layers, system), record)
+
+
+def facts(image: Image) -> list[tuple[str, str, int, str]]:
+    taken = take_inventory(image, everything=True)
+    assert (taken.unread, taken.problems) == ((), ())
+    return [(each.name, each.version, each.layer, each.source) for each in taken.packages]
+
+
+def test_debian_packages_of_a_record() -> None:
+    image = debian_image([dpkg(bash="5")], debian_package("curl", "8-1"))
+    (curl,) = take_inventory(image).packages
+    assert (curl.kind, curl.place, curl.architecture, curl.layer, curl.source) == ("deb", "/", "amd64", 1, "record")
+    assert (curl.url, curl.sha256, curl.size) == (
+        "http://deb.debian.org/debian/pool/main/curl_8-1_amd64.deb",
+        debian_package("curl").sha256,
+        200,
+    )
+
+
+def test_a_package_of_the_base_is_there_once() -> None:
+    image = debian_image([dpkg(bash="5", libc6="2.36-8")], debian_package("libc6", "2.36-9"), debian_package("curl"))
+    assert facts(image) == [
+        ("bash", "5", 0, f"/{STATUS}"),
+        ("curl", "2.36-9+deb12u9", 2, "record"),
+        ("libc6", "2.36-9", 1, "record"),
+    ]
+
+
+def test_a_package_of_a_base_without_dpkg_is_there_once() -> None:
+    base = [
+        text(f"{STATUS}.d/{file}", f"Package: {name}\nVersion: 1\nArchitecture: amd64\n")
+        for file, name in (("libc6", "libc6"), ("other-name", "curl"), ("stays", "stays"))
+    ]
+    image = debian_image(base, debian_package("libc6", "2"), debian_package("curl", "2"))
+    assert facts(image) == [
+        ("curl", "2", 2, "record"),
+        ("libc6", "2", 1, "record"),
+        ("stays", "1", 0, f"/{STATUS}.d/stays"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "versions"),
+    [
+        ("amd64", "amd64", ["2"]),
+        ("all", "amd64", ["2"]),
+        ("amd64", "all", ["2"]),
+        ("i386", "amd64", ["2", "1"]),
+    ],
+)
+def test_packages_for_another_architecture_stay(old: str, new: str, versions: list[str]) -> None:
+    status = f"Package: libc6\nStatus: install ok installed\nVersion: 1\nArchitecture: {old}\n"
+    image = debian_image([text(STATUS, status)], debian_package("libc6", "2", subdir=new))
+    assert [version for _, version, _, _ in facts(image)] == versions
+
+
+def test_a_list_above_says_what_is_still_there() -> None:
+    """As when `apt-get` ran in a Dockerfile on top: one package was upgraded, one removed, one is new."""
+    recorded = [debian_package(name, "1") for name in ("kept", "upgraded", "removed")]
+    image = debian_image([dpkg(bash="5")], *recorded)
+    stanza = "Package: {}\nStatus: install ok installed\nVersion: {}\nArchitecture: amd64\n\n"
+    listed = {"bash": "5", "kept": "1", "upgraded": "2", "new": "1"}
+    above = text(STATUS, "".join(stanza.format(*each) for each in listed.items()))
+    image = append_layer(image, bare_layer(above), history={})
+    assert [each[:3] for each in facts(image)] == [
+        ("bash", "5", 6),
+        ("kept", "1", 1),
+        ("new", "1", 6),
+        ("upgraded", "2", 6),
+    ]
+    (kept,) = [each for each in take_inventory(image, everything=True).packages if each.name == "kept"]
+    assert kept.url == recorded[0].url
+    # A package of a database that went away with its directory is gone.
+    gone = append_layer(image, bare_layer(text(f"var/lib/{PREFIX}dpkg")), history={})
+    assert facts(gone) == []
+
+
+def test_two_records_of_debian_packages() -> None:
+    below = debian_image([dpkg(bash="5")], debian_package("libc6", "1"), debian_package("curl", "1"))
+    layer = closed(make_layer(text("usr/share/libc6", "2")))
+    record = make_record(
+        digest_format=1,
+        platform="",
+        prefix="/opt/conda",
+        packages=(debian_package("libc6", "2"),),
+        layers=(RecordedLayer(diff_id=str(layer.diff_id), packages=("deb:libc6",)),),
+    )
+    image = with_record(append_layer(below, layer, history={}), record)
+    assert [each[:3] for each in facts(image)] == [("bash", "5", 0), ("curl", "1", 2), ("libc6", "2", 5)]
+
+
+def test_overwriting_does_not_count_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inventory, "_MAX_FOUND", 4)
+    image = debian_image([dpkg(libc6="1")], debian_package("libc6", "2"))
+    assert [each[1] for each in facts(image)] == ["2"]

@@ -11,7 +11,8 @@ from packageurl.contrib.purl2url import get_download_url
 from docker_envs.digest import Digest
 from docker_envs.oci.reference import Reference
 from docker_envs.records.purl import channel_of, image_url, package_url
-from tests.recorded import CHANNEL, package
+from docker_envs.records.record import RecordedDistribution
+from tests.recorded import CHANNEL, debian_package, package
 
 DIGEST = Digest("sha256:" + "a" * 64)
 
@@ -44,6 +45,38 @@ DIGEST = Digest("sha256:" + "a" * 64)
 )
 def test_package_url(fields: dict[str, Any], url: str) -> None:
     made = package_url(package(**fields))
+    assert str(made) == url
+    assert PackageURL.from_string(url) == made
+
+
+@pytest.mark.parametrize(
+    ("fields", "distribution", "url"),
+    [
+        (
+            {},
+            RecordedDistribution(id="debian", version="12"),
+            "pkg:deb/debian/libc6@2.36-9%2Bdeb12u9?arch=amd64&distro=debian-12",
+        ),
+        (
+            {"source": "glibc"},
+            RecordedDistribution(id="ubuntu", version="24.04"),
+            "pkg:deb/ubuntu/libc6@2.36-9%2Bdeb12u9?arch=amd64&distro=ubuntu-24.04&upstream=glibc",
+        ),
+        (
+            {"name": "libstdc++6", "version": "1:12-1", "source": "gcc-12", "source_version": "12-2"},
+            RecordedDistribution(id="debian"),
+            "pkg:deb/debian/libstdc%2B%2B6@1:12-1?arch=amd64&distro=debian&upstream=gcc-12%4012-2",
+        ),
+        (
+            {"name": "vim", "version": "2:9-1+b1", "source_version": "2:9-1", "subdir": "all"},
+            None,
+            "pkg:deb/debian/vim@2:9-1%2Bb1?arch=all&upstream=vim%402:9-1",
+        ),
+    ],
+    ids=["debian", "source", "source-version", "rebuilt"],
+)
+def test_debian_package_url(fields: dict[str, Any], distribution: RecordedDistribution | None, url: str) -> None:
+    made = package_url(debian_package(**fields), distribution)
     assert str(made) == url
     assert PackageURL.from_string(url) == made
 

@@ -12,8 +12,9 @@ from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDi
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from docker_envs.records.bill import make_bill
+from docker_envs.records.record import RecordedDistribution
 from docker_envs.records.spdx import spdx_json
-from tests.recorded import image, image_on_base, package, record
+from tests.recorded import debian_package, image, image_on_base, package, record
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "spdx-2.3.json"
 VARIED = record(
@@ -25,6 +26,10 @@ VARIED = record(
     package("local", channel="file:///local"),
     package("unknown", url="", sha256="", size=0, build="", subdir=""),
     package("wörld", version="1!2.0+x"),
+    debian_package("libstdc++6", "1:12.2.0-14+b1", source="gcc-12", source_version="12.2.0-14", depends=("deb:libc6",)),
+    debian_package("libc6", source="glibc"),
+    debian_package("python3", "3.11.2-1", url="file:///python3_3.11.2-1_amd64.deb"),
+    distribution=RecordedDistribution(id="debian", version="12"),
 )
 
 
@@ -64,6 +69,22 @@ def test_content() -> None:
         ("image", "CONTAINS", "a_b"),
         ("python", "DEPENDS_ON", "a_b"),
     } <= related
+
+
+def test_debian_packages() -> None:
+    document = json.loads(spdx_json(make_bill(image(), [VARIED])))
+    packages = {each["name"]: each for each in document["packages"]}
+    made = packages["libstdc++6"]
+    assert made["versionInfo"] == "1:12.2.0-14+b1"
+    assert made["externalRefs"][0]["referenceLocator"] == (
+        "pkg:deb/debian/libstdc%2B%2B6@1:12.2.0-14%2Bb1?arch=amd64&distro=debian-12&upstream=gcc-12%4012.2.0-14"
+    )
+    assert made["licenseDeclared"] == "NOASSERTION"
+    assert "source: gcc-12 12.2.0-14" in made["sourceInfo"].splitlines()
+    assert made["downloadLocation"].startswith("http://deb.debian.org/debian/pool/")
+    assert packages["python3"]["downloadLocation"] == "NOASSERTION"
+    needed = {(each["spdxElementId"], each["relatedSpdxElement"]) for each in document["relationships"]}
+    assert (made["SPDXID"], packages["libc6"]["SPDXID"]) in needed
 
 
 def test_texts_that_are_no_expressions_are_kept() -> None:

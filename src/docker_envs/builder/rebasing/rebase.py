@@ -9,9 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.configure import BASE_DIGEST, BASE_NAME
+from docker_envs.builder.rebasing.debian import check_debian_packages
 from docker_envs.builder.rebasing.image import Base, check_base, rebase_image
 from docker_envs.builder.rebasing.library import LibraryCheck
 from docker_envs.builder.rebasing.once import Once
+from docker_envs.builder.rebasing.python import check_python
 from docker_envs.digest import Digest
 from docker_envs.errors import DockerEnvsError, InvalidInputError, NotFoundError
 from docker_envs.images.destination import check_destination, write_artifact
@@ -128,7 +130,7 @@ class Rebaser:
         Raises:
             InvalidInputError: It is no container image, or does not say what its base is.
             NotFoundError: The image, its base, or the new base for its platform is not there.
-            BuildError: It is not on its base, or cannot be on the new one.
+            BuildError: It is not on its base, or cannot be on the new one, as with Debian packages.
             DockerEnvsError: See `open_artifact` and `write_artifact`.
         """
         check_destination(move.target)
@@ -152,8 +154,10 @@ class Rebaser:
             check_base(image, old)
             return image
         made = rebase_image(image, old, new)
+        check_debian_packages(image, old, new)
         if not self._settings.force:
             self._library.check(image, old, new)
+            check_python(image, old, new)
         if target is None:
             return made
         return replace(made, layers=(*self._bring(new, target), *made.layers[len(new.image.layers) :]))

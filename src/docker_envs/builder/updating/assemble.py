@@ -70,7 +70,8 @@ def _others(update: Update, maker: LayerMaker) -> list[tuple[str, Layer]]:
 def _record(update: Update, layers: Sequence[Layer], others: Sequence[tuple[str, Layer]]) -> Record:
     plan, old = update.after.plan, update.place.record
     conda = plan.environment.conda
-    compiling = CompilePolicy.ALWAYS if conda.is_compiled else CompilePolicy.NEVER
+    is_compiled = conda.is_compiled or plan.environment.pypi.is_compiled
+    compiling = CompilePolicy.ALWAYS if is_compiled else CompilePolicy.NEVER
     of_packages = [
         RecordedLayer(diff_id=str(layer.diff_id), packages=tuple(each.qualified_name for each in planned.packages))
         for planned, layer in zip(plan.layers, layers, strict=True)

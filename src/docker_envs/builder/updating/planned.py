@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from docker_envs.builder.activate import PlannedActivation, plan_activation
 from docker_envs.builder.request import ActivationMode
+from docker_envs.environments.pypi.consistency import unmet_requirements
 from docker_envs.errors import FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from docker_envs.builder.fetching import Archives
+    from docker_envs.builder.pythons import WheelPlace
     from docker_envs.builder.updating.place import Place
     from docker_envs.digest import Digest
     from docker_envs.oci.layer import Layer
@@ -27,10 +29,18 @@ class Side:
     Attributes:
         plan: Its layers.
         archives: Host path of each package's archive, by its sha256.
+        place: Where distributions are; None when there are none.
     """
 
     plan: Plan
     archives: Archives
+    place: WheelPlace | None = None
+
+    @property
+    def unmet(self) -> list[tuple[str, str]]:
+        """What wheels require and have not; see `unmet_requirements`."""
+        beside = {} if self.place is None else {each.name: each.version for each in self.place.installed}
+        return unmet_requirements((each.read for each in self.plan.environment.pypi.packages), beside)
 
     def activation(self, record: Record, env: Mapping[str, str]) -> PlannedActivation:
         """What activates it in an environment of these variables.
@@ -89,15 +99,17 @@ class Update:
 
     @property
     def packages(self) -> tuple[RecordedPackage, ...]:
-        """All packages that will be there, by name."""
+        """All packages that will be there, by kind and name."""
         found = self.after.plan.environment.packages
         names = {package.qualified_name for package in found}
-        return tuple(package.recorded(names) for package in sorted(found, key=lambda package: package.name))
+        return tuple(
+            package.recorded(names) for package in sorted(found, key=lambda package: (package.kind, package.name))
+        )
 
 
 def _without(packages: Sequence[RecordedPackage], others: Sequence[RecordedPackage]) -> list[RecordedPackage]:
-    known = {(package.name, package.sha256) for package in others}
-    return [package for package in packages if (package.name, package.sha256) not in known]
+    known = {(package.qualified_name, package.sha256) for package in others}
+    return [package for package in packages if (package.qualified_name, package.sha256) not in known]
 
 
 def plan_update(place: Place, before: Side, after: Side) -> Update:

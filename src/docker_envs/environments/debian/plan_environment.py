@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import DIRECTORY_MTIME, file_entry
@@ -12,6 +13,7 @@ from docker_envs.environments.debian.archives.entries import DebLayer
 from docker_envs.environments.debian.archives.trimming import trimming_of
 from docker_envs.environments.debian.planned import PlannedDeb, ReadDeb
 from docker_envs.environments.debian.system.assembly import assemble
+from docker_envs.environments.debian.system.base import OS_RELEASE, parse_release
 from docker_envs.environments.filters import Filter, Saving
 from docker_envs.environments.findings import Finding, FindingKind
 
@@ -35,15 +37,19 @@ class DebianEnvironment:
         findings: What their scripts would have done, and was left out.
         scripts: Those of the findings without which something may be missing.
         savings: What each filter that was asked for leaves out.
+        libraries: Names of the shared libraries that the system has, its base's included.
         files: Contents of those of the entries that are not made of the packages, by path.
+        release: Values of the `os-release` of the whole system, empty where it has none.
     """
 
     packages: tuple[PlannedDeb, ...] = ()
     entries: tuple[Entry, ...] = ()
+    libraries: frozenset[str] = frozenset()
     files: Mapping[str, bytes] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     scripts: tuple[Finding, ...] = ()
     savings: tuple[Saving, ...] = ()
+    release: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def clobbers(self) -> tuple[Clobber, ...]:
@@ -96,16 +102,32 @@ def plan_system(
     return DebianEnvironment(
         packages=planned,
         entries=tuple(entries),
+        libraries=frozenset(_libraries(planned, base)),
         files=files or {},
         findings=tuple(_finding(each) for each in system.findings),
         scripts=tuple(_finding(each) for each in system.findings if not each.is_harmless),
         savings=tuple(_savings(planned, names)),
+        release=_release(packages, base),
     )
+
+
+def _release(packages: Sequence[ReadDeb], base: BaseSystem) -> Mapping[str, str]:
+    contents = (each.metadata.contents.get(OS_RELEASE) for each in packages)
+    content = next((each for each in contents if each is not None), None)
+    return base.release if content is None else parse_release(content)
 
 
 def _planned(read: ReadDeb, system: DebianSystem) -> PlannedDeb:
     placement = system.placements[read.metadata.control.file_stem]
     return PlannedDeb(read, DebLayer(placement, has_status=not system.has_dpkg))
+
+
+def _libraries(packages: Sequence[PlannedDeb], base: BaseSystem) -> Iterator[str]:
+    paths = (path for package in packages for path in package.files())
+    for path in chain(paths, (entry.path for entry in base.entries)):
+        name = path.rpartition("/")[2]
+        if name.startswith("lib") and ".so" in name:
+            yield name
 
 
 def _finding(found: ScriptFinding) -> Finding:

@@ -12,11 +12,12 @@ from packaging.utils import canonicalize_name
 from docker_envs.environments.bytecode import Compiler
 from docker_envs.environments.planned import PlannedPackage
 from docker_envs.environments.pypi.bytecode import with_bytecode
+from docker_envs.environments.pypi.needed_libraries import with_needs
 from docker_envs.environments.pypi.wheel import Wheel
 from docker_envs.records.record import PYPI, RecordedPackage, qualified_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from email.message import Message
     from pathlib import Path
 
@@ -43,6 +44,7 @@ class ReadWheel:
         metadata_folder: Path of its `.dist-info` relative to the prefix.
         license: As it says it.
         requires: Normalised names of distributions that it needs there, those of its extras included.
+        conditions: The requirements among these that hold without extras, as it says them.
     """
 
     package: PypiPackage
@@ -53,6 +55,7 @@ class ReadWheel:
     metadata_folder: str
     license: str = ""
     requires: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
 
 
 def read_wheel(
@@ -88,6 +91,7 @@ def read_wheel(
             f"{installation.site_packages}/{wheel.metadata_folder}",
             _license(wheel.metadata),
             tuple(_requires(wheel.metadata, environment)),
+            tuple(map(str, _requirements(wheel.metadata, environment, extras=[""]))),
         )
 
 
@@ -99,15 +103,17 @@ def _license(metadata: Message) -> str:
 
 def _requires(metadata: Message, environment: Environment) -> list[str]:
     extras = ["", *map(str, metadata.get_all("Provides-Extra", []))]
-    found = set()
+    return sorted({canonicalize_name(each.name) for each in _requirements(metadata, environment, extras)})
+
+
+def _requirements(metadata: Message, environment: Environment, extras: Sequence[str]) -> Iterator[Requirement]:
     for text in metadata.get_all("Requires-Dist", []):
         try:
             requirement = Requirement(str(text))
         except InvalidRequirement:
             continue
         if requirement.marker is None or any(_holds(requirement.marker, environment, extra) for extra in extras):
-            found.add(canonicalize_name(requirement.name))
-    return sorted(found)
+            yield requirement
 
 
 def _holds(marker: Marker, environment: Environment, extra: str) -> bool:
@@ -202,12 +208,13 @@ class PlannedWheel(PlannedPackage):
         """Its files as an installer would put them, see `Wheel.entries`, and their bytecode."""
         place = self.read.installation
         with Wheel(host_path) as wheel:
-            entries = wheel.entries(
+            installed = wheel.entries(
                 place,
                 requested=self.locked.requested,
                 direct_url=self.locked.direct_url(),
                 omitted=self.omitted,
             )
+            entries = with_needs(installed, package=self.name, findings=findings)
             if self.interpreter is None:
                 yield from entries
                 return

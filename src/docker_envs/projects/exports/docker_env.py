@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from docker_envs.builder.request import PythonLayout
 from docker_envs.environments.base import DEFAULT_PREFIX, DEFAULT_VENV
 from docker_envs.environments.debian.declarations.declaration import Seed
 from docker_envs.projects.exports.environment_yml import environment_document
@@ -40,6 +39,7 @@ def docker_env_yaml(image: Image, record: Record) -> str:
         "base": base,
         "platforms": [record.platform],
         **_packages(record),
+        **_place(record),
         "config": _config(record),
         **_settings(record.settings),
         "epoch": int(created_of(image).timestamp()),
@@ -57,18 +57,13 @@ def docker_env_yaml(image: Image, record: Record) -> str:
 def _packages(record: Record) -> dict[str, Any]:
     """What is said about packages; variables are said with the container where no package is conda's."""
     debian = debian_requests(record)
-    python = record.python
     environment = environment_document(record)
     if not packages_of(record, CONDA):
         environment.pop("variables", None)
-    default = DEFAULT_PREFIX if python is None else DEFAULT_VENV
-    has_prefix = python.layout == PythonLayout.VENV if python is not None else "dependencies" in environment
     return {
         "environment": environment,
         # All packages are named, so nothing is there besides.
         "apt": {"packages": debian, "seed": str(Seed.NONE)} if debian else None,
-        "prefix": record.prefix if has_prefix and record.prefix != default else None,
-        "python_layout": None if python is None else python.layout,
     }
 
 
@@ -78,6 +73,17 @@ def _base(image: Image, record: Record) -> str | None:
         return str(base.reference)
     # The record's own layer is not in it.
     return "scratch" if len(image.layers) == len(record.layers) + 1 else None
+
+
+def _place(record: Record) -> dict[str, Any]:
+    """Where the environment is, unless that is so by default."""
+    if record.python is None:
+        # Debian packages alone have their record where the system is.
+        is_system = bool(record.packages) and all(package.kind == DEB for package in record.packages)
+        return {"prefix": None if is_system or record.prefix == DEFAULT_PREFIX else record.prefix}
+    is_venv = record.python.layout == "venv"
+    prefix = record.prefix if is_venv and record.prefix != DEFAULT_VENV else None
+    return {"prefix": prefix, "python_layout": record.python.layout}
 
 
 def _config(record: Record) -> dict[str, Any]:

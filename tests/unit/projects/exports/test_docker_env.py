@@ -126,19 +126,20 @@ def test_debian_packages_and_a_virtual_environment(tmp_path: Path) -> None:
     assert "system of" not in docker_env_yaml(recorded_image(some), some)
 
 
-@pytest.mark.parametrize(
-    ("layout", "prefix", "expected"),
-    [("venv", "/srv/venv", "/srv/venv"), ("base", "/usr", None), ("venv", "/opt/venv", None)],
-)
-def test_prefixes_of_other_pythons(tmp_path: Path, layout: str, prefix: str, expected: str | None) -> None:
-    python = RecordedPython(layout=layout, program="/usr/bin/python3", version="3.13", site_packages="lib")
-    some = record(package("flask", kind="pypi", version="3.0"), prefix=prefix, python=python)
-    only = read(tmp_path, recorded_image(some), some)
-    assert (only.prefix, only.python_layout) == (expected, layout)
-
-
 def test_debian_packages_alone(tmp_path: Path) -> None:
     some = record(package("git", kind="deb", version="1:2.47-1", subdir="amd64"), prefix="/usr")
     only = read(tmp_path, recorded_image(some), some)
     assert (only.environments, only.prefix) == ((), None)
     assert "# not here: where Debian packages are from" in docker_env_yaml(recorded_image(some), some)
+
+
+@pytest.mark.parametrize(
+    ("layout", "prefix", "expected"),
+    [("venv", "/opt/venv", None), ("venv", "/srv/env", "/srv/env"), ("base", "/usr/local", None)],
+    ids=["usual", "elsewhere", "base"],
+)
+def test_the_python_of_the_base(tmp_path: Path, layout: str, prefix: str, expected: str | None) -> None:
+    python = RecordedPython(layout=layout, program="/usr/bin/python3.11", version="3.11", site_packages="lib/x")
+    some = record(package("zlib"), prefix=prefix, python=python)
+    only = read(tmp_path, recorded_image(some), some)
+    assert (only.python_layout, only.prefix) == (layout, expected)

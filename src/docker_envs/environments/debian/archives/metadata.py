@@ -31,7 +31,7 @@ _CONTROL_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*\Z")
 #: What the files of a whole system are made of.
 _KEPT = re.compile(
     r"etc/(?:default/[^/]+|ld\.so\.conf(?:\.d/[^/]+\.conf)?|passwd|group|shadow|gshadow|shells|ca-certificates\.conf)\Z"
-    r"|usr/share/ca-certificates/.+\.crt\Z|usr/(?:lib|share)/(?:sysusers|tmpfiles)\.d/[^/]+\.conf\Z"
+    r"|usr/share/ca-certificates/.+\.crt\Z|usr/lib/os-release\Z|usr/(?:lib|share)/(?:sysusers|tmpfiles)\.d/[^/]+\.conf\Z"
     r"|usr/share/(?:pam|pam-configs|debianutils|base-files|base-passwd|libc-bin|readline)/"
 )
 _ELF = b"\x7fELF"

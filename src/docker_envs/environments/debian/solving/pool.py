@@ -9,7 +9,7 @@ from docker_envs.environments.debian.relations import parse_clauses, parse_relat
 from docker_envs.environments.debian.version import version_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from docker_envs.environments.debian.indexing.index import AvailablePackage, PackageIndex
     from docker_envs.environments.debian.indexing.indexed_package import IndexedPackage
@@ -60,6 +60,7 @@ class Pool:
         index: What archives offer.
         installed: What the base has.
         wanted: Whether somebody asked for a version that is not chosen otherwise, as those of backports.
+        locked: Versions by name that are better than newer ones.
     """
 
     def __init__(
@@ -67,9 +68,11 @@ class Pool:
         index: PackageIndex,
         installed: Sequence[InstalledPackage] = (),
         wanted: Callable[[AvailablePackage], bool] = lambda package: False,
+        locked: Mapping[str, str] | None = None,
     ) -> None:
         self.index = index
         self.installed = {package.name: package for package in installed}
+        self.locked = locked or {}
         self._wanted = wanted
         self._candidates: dict[str, tuple[Candidate, ...]] = {}
         self._depends: dict[Candidate, tuple[tuple[Clause, tuple[Option, ...]], ...]] = {}
@@ -84,6 +87,11 @@ class Pool:
         if name not in self._candidates:
             self._candidates[name] = self._find(name)
         return self._candidates[name]
+
+    def best(self, option: Option) -> Candidate:
+        """The version of an option that is better than the others: the locked one, or else the newest."""
+        locked = self.locked.get(option.name)
+        return next((each for each in option.candidates if each.indexed.version == locked), option.candidates[-1])
 
     def depends(self, candidate: Candidate) -> tuple[tuple[Clause, tuple[Option, ...]], ...]:
         """What a package needs: each clause with the options that fulfil it, the preferred first.

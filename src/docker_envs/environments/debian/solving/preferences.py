@@ -66,19 +66,20 @@ class _Preferring:
 
     def _choose(self, option: Option, *, newest: bool = False) -> None:
         current = self._chosen.get(option.name)
-        if current in option.candidates and not (newest and current is not option.candidates[-1]):
+        candidate = self._pool.best(option)
+        if current in option.candidates and not (newest and current is not candidate):
             return
         if current is not None and not newest and not current.installed:
             return
-        candidate = option.candidates[-1]
         self._chosen[option.name] = candidate
         self._excluded |= self._pool.conflicts(candidate)
         self._add([options for _, options in self._pool.depends(candidate)])
 
     def _best(self, options: Sequence[Option]) -> Option:
-        """The first that stands in no conflict, best one whose package is there in another version."""
-        free = [option for option in options if self._is_free(option.candidates[-1])] or options
-        return next((option for option in free if option.name in self._chosen), free[0])
+        """The first that stands in no conflict, best one whose package is there in another version, or locked."""
+        free = [option for option in options if self._is_free(self._pool.best(option))] or options
+        there = next((option for option in free if option.name in self._chosen), None)
+        return there or next((option for option in free if option.name in self._pool.locked), free[0])
 
     def _is_free(self, candidate: Candidate) -> bool:
         conflicts = self._pool.conflicts(candidate)

@@ -15,7 +15,7 @@ from docker_envs.errors import SolveError
 from docker_envs.suggestion import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from docker_envs.environments.debian.declarations.request import PackageRequest
     from docker_envs.environments.debian.indexing.index import AvailablePackage, PackageIndex
@@ -48,6 +48,7 @@ def solve(
     installed: Sequence[InstalledPackage] = (),
     seed: Seed = Seed.NONE,
     recommends: bool = False,
+    locked: Mapping[str, str] | None = None,
 ) -> Solution:
     """Choose packages whose relations all hold.
 
@@ -59,12 +60,13 @@ def solve(
         installed: What the base has.
         seed: What is added without being asked for; for bases without packages.
         recommends: Whether what packages recommend is added, as far as it can be.
+        locked: Versions by name that are chosen wherever they fit, even where there are newer ones.
 
     Raises:
         SolveError: A package is not known, or nothing fits; the message explains why.
         FormatError: An index is malformed.
     """
-    return _Solving(requests, index, installed, seed).run(recommends=recommends)
+    return _Solving(requests, index, installed, seed, locked or {}).run(recommends=recommends)
 
 
 class _Solving:
@@ -74,11 +76,12 @@ class _Solving:
         index: PackageIndex,
         installed: Sequence[InstalledPackage],
         seed: Seed,
+        locked: Mapping[str, str],
     ) -> None:
         self._requests = requests
         self._index = index
         self._seed = seed
-        self._pool = Pool(index, installed, self._is_wanted)
+        self._pool = Pool(index, installed, self._is_wanted, locked)
 
     def run(self, *, recommends: bool) -> Solution:
         asked = [self._root(request) for request in self._requests]

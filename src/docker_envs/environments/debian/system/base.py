@@ -39,6 +39,15 @@ _CONFFILE = re.compile(r"^\s*(/\S+) ([0-9a-f]{32})\b", re.MULTILINE)
 _SOURCE = "the base's list of packages"
 
 
+def parse_release(content: bytes) -> dict[str, str]:
+    """The values of an `os-release`.
+
+    Spec: os-release(5).
+    """
+    lines = content.decode("utf-8", "replace").splitlines()
+    return {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in lines) if value}
+
+
 @dataclass(frozen=True)
 class BaseSystem:
     """What packages are put on top of; empty for an image from nothing.
@@ -78,12 +87,8 @@ class BaseSystem:
 
     @cached_property
     def release(self) -> Mapping[str, str]:
-        """The values of its `os-release`, empty where it has none.
-
-        Spec: os-release(5).
-        """
-        lines = self._text(OS_RELEASE).splitlines()
-        return {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in lines) if value}
+        """The values of its `os-release`, empty where it has none."""
+        return parse_release(self.contents.get(OS_RELEASE, b""))
 
     @property
     def diversions(self) -> dict[str, Diversion]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docker_envs.environments.pypi.declarations.pylock import PypiLock
+    from docker_envs.environments.pypi.package import PypiPackage, PypiSdist
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class PypiDeclaration:
         projects: Directories of the building host.
         indexes: Where distributions come from.
         lock: Chosen files for one or more platforms; then `requirements` and `constraints` are empty.
+        packages: What a lock of ours chose, then only `projects` counts besides; None where nobody chose yet.
         prereleases: Whether versions before a release will do.
         directory: Of the file: uv looks for its configuration there, and above.
         source: Where it was read, for messages.
@@ -93,6 +95,7 @@ class PypiDeclaration:
     projects: tuple[LocalProject, ...] = ()
     indexes: PypiIndexes = PypiIndexes()
     lock: PypiLock | None = None
+    packages: tuple[PypiPackage | PypiSdist, ...] | None = None
     prereleases: bool = False
     directory: Path | None = None
     source: str = "command line"
@@ -101,6 +104,8 @@ class PypiDeclaration:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is wanted."""
+        if self.packages is not None:
+            return not (self.packages or self.projects)
         return not (self.requirements or self.projects or self.lock)
 
 

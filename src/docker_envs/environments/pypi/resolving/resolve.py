@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from packaging.requirements import Requirement
 from docker_envs.documents.text_file import read_text
 from docker_envs.documents.toml_document import parse_toml
 from docker_envs.environments.pypi.declarations.pylock import PypiLock, parse_lock
+from docker_envs.environments.pypi.package import PypiPackage, PypiSdist
 from docker_envs.environments.pypi.resolving.index_credentials import IndexCredentials
 from docker_envs.environments.pypi.resolving.installed import write_placeholder
 from docker_envs.environments.pypi.resolving.pip_configuration import indexes_of_pip
@@ -26,7 +28,7 @@ from docker_envs.environments.pypi.resolving.uv import UvSettings, host_python, 
 from docker_envs.errors import BuildError, SolveError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from docker_envs.environments.pypi.declarations.declaration import (
         LocalProject,
@@ -49,6 +51,7 @@ def resolve_pypi(
     *,
     installed: Sequence[InstalledDistribution] = (),
     sdists: Collection[str] = (),
+    preferred: Mapping[str, str] | None = None,
     settings: UvSettings | None = None,
 ) -> PypiResolution:
     """Choose the wheels of an environment: those of a lock, or those that uv chooses.
@@ -58,6 +61,7 @@ def resolve_pypi(
         target: What it will run on.
         installed: What is there already, and stays.
         sdists: Normalised names of distributions whose source may be built where there is no other way; see `ALL`.
+        preferred: Versions by normalised name that uv chooses wherever they fit.
         settings: How uv works.
 
     Raises:
@@ -67,12 +71,14 @@ def resolve_pypi(
         TransportError: An index cannot be read.
     """
     settings = settings or UvSettings()
+    if declaration.packages is not None:
+        return _authorized(_of_packages(declaration, declaration.packages), declaration, settings)
     if declaration.lock is not None:
         found = select_packages(declaration.lock, target, installed=installed, sdists=sdists)
         return _authorized(found, declaration, settings)
     if declaration.is_empty:
         return PypiResolution(())
-    solver = _Solver(declaration, target, settings)
+    solver = _Solver(declaration, target, settings, preferred or {})
     try:
         found = solver.solve_at_all(installed, sdists)
     except (SolveError, BuildError) as error:
@@ -88,6 +94,15 @@ def resolve_pypi(
     return replace(found, packages=packages, sources=sources, projects=projects, notes=tuple(notes))
 
 
+def _of_packages(declaration: PypiDeclaration, packages: Sequence[PypiPackage | PypiSdist]) -> PypiResolution:
+    """What was chosen before."""
+    return PypiResolution(
+        packages=tuple(each for each in packages if isinstance(each, PypiPackage)),
+        sources=tuple(each for each in packages if isinstance(each, PypiSdist)),
+        projects=declaration.projects,
+    )
+
+
 def _authorized(found: PypiResolution, declaration: PypiDeclaration, settings: UvSettings) -> PypiResolution:
     """The same with the credentials that are known for the files."""
     known = IndexCredentials.load(settings.environ, indexes=[declaration.indexes], directory=declaration.directory)
@@ -99,10 +114,13 @@ def _authorized(found: PypiResolution, declaration: PypiDeclaration, settings: U
 
 
 class _Solver:
-    def __init__(self, declaration: PypiDeclaration, target: PypiTarget, settings: UvSettings) -> None:
+    def __init__(
+        self, declaration: PypiDeclaration, target: PypiTarget, settings: UvSettings, preferred: Mapping[str, str]
+    ) -> None:
         self._declaration = declaration
         self._target = target
         self._settings = settings
+        self._preferred = preferred
         self._indexes = indexes_of_pip(settings.environ).merged(declaration.indexes)
 
     def solve_at_all(self, installed: Sequence[InstalledDistribution], sdists: Collection[str]) -> PypiResolution:
@@ -125,7 +143,14 @@ class _Solver:
             constraints += [f"{each.name} @ {write_placeholder(folder, each).as_uri()}" for each in installed]
             (folder / "constraints.txt").write_text("\n".join(constraints) + "\n")
             arguments = ["pip", "compile", str(folder / "requirements.txt"), *self._options(folder, sdists)]
-            printed = run_uv(arguments, directory=directory, settings=self._settings)
+            if self._preferred:
+                # uv keeps to what the file has that it is to write.
+                output = folder / "pylock.toml"
+                output.write_text(_preferences(self._preferred))
+                run_uv([*arguments, "--output-file", str(output)], directory=directory, settings=self._settings)
+                printed, directory = output.read_text(), folder
+            else:
+                printed = run_uv(arguments, directory=directory, settings=self._settings)
             lock = PypiLock(parse_lock(Path("uv"), printed), self._declaration.source, directory)
             return select_packages(lock, self._target, installed=installed, sdists=sdists)
 
@@ -171,6 +196,14 @@ class _Solver:
                     hint=f"ask for another version of `{each.name}` in one of them, or leave it out of one",
                 )
         return error
+
+
+def _preferences(versions: Mapping[str, str]) -> str:
+    """Names and versions as a `pylock.toml`."""
+    lines = ['lock-version = "1.0"', 'created-by = "docker-envs"']
+    for name, version in sorted(versions.items()):
+        lines += ["[[packages]]", f"name = {json.dumps(name)}", f"version = {json.dumps(version)}"]
+    return "\n".join([*lines, ""])
 
 
 def _build_options(projects: Iterable[LocalProject], sdists: Collection[str]) -> Iterator[str]:

@@ -178,14 +178,16 @@ def test_backports_come_only_when_asked_for(tmp_path: Path) -> None:
     assert versions("a=9*") == versions("a/tester-backports") == ["9.0"]
 
 
+# It ends at once, since rattler's threads may crash an interpreter that takes itself apart.
 CHILD = """\
-import sys
+import os, sys
 from pathlib import Path
 from tests.packages.debian_archive import deb
 from tests.unit.environments.debian.support import chosen, solved
 debs = [deb(f"p{n}", depends=f"p{n + 1} | q{n}, v{n % 3}", provides=f"v{(n + 1) % 3}") for n in range(60)]
 debs += [deb(f"q{n}", conflicts=f"p{n + 5}") for n in range(60)] + [deb("p60")]
-print(chosen(solved(Path(sys.argv[1]), debs, "p0 q10 q40")))
+print(chosen(solved(Path(sys.argv[1]), debs, "p0 q10 q40")), flush=True)
+os._exit(0)
 """
 
 
@@ -199,3 +201,33 @@ def test_the_same_on_every_run(tmp_path: Path) -> None:
         answers.add(done.stdout)
     assert len(answers) == 1
     assert "q10" in answers.pop()
+
+
+OLD_AND_NEW = [
+    deb("a", depends="b"),
+    deb("a", "2.0", depends="b"),
+    deb("b"),
+    deb("b", "2.0"),
+    deb("c", depends="b (>= 2)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("debs", "requests", "locked", "expected"),
+    [
+        (OLD_AND_NEW, "a", {}, {"a": "2.0", "b": "2.0"}),
+        (OLD_AND_NEW, "a", {"a": "1.0", "b": "1.0"}, {"a": "1.0", "b": "1.0"}),
+        (OLD_AND_NEW, "a", {"a": "1.0"}, {"a": "1.0", "b": "2.0"}),
+        (OLD_AND_NEW, "a=2.0", {"a": "1.0", "b": "1.0"}, {"a": "2.0", "b": "1.0"}),
+        (OLD_AND_NEW, "a", {"a": "0.9", "gone": "1.0"}, {"a": "2.0", "b": "2.0"}),
+        (OLD_AND_NEW, "a c", {"a": "1.0", "b": "1.0"}, {"a": "1.0", "b": "2.0", "c": "1.0"}),
+        ([deb("a", depends="p | q"), deb("p"), deb("q")], "a", {"a": "1.0", "q": "1.0"}, {"a": "1.0", "q": "1.0"}),
+    ],
+    ids=["nothing", "all", "one", "another is asked for", "not there any more", "does not fit", "an alternative"],
+)
+def test_what_is_locked_stays_where_it_fits(
+    tmp_path: Path, debs: Sequence[Deb], requests: str, locked: dict[str, str], expected: dict[str, str]
+) -> None:
+    wanted = [PackageRequest.parse(each) for each in requests.split()]
+    found = solve(wanted, index_of(tmp_path, [Suite(debs=tuple(debs))]), locked=locked)
+    assert {each.name: each.version for each in found.packages} == expected
