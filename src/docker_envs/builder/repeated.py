@@ -10,6 +10,7 @@ from docker_envs.builder.application.sources import look_at
 from docker_envs.builder.build import delivery_of, make_image
 from docker_envs.builder.cache import open_cache
 from docker_envs.builder.prepare import Prepared, prepare
+from docker_envs.builder.pythons import has_projects
 from docker_envs.images.container import ContainerSettings
 from docker_envs.oci.image import NamedImage
 
@@ -89,10 +90,13 @@ class RepeatedBuild:
         return made.image
 
 
-def _lasting(request: BuildRequest) -> tuple[BuildRequest, int, frozenset[str]]:
-    """What decides about base, packages and plan: how many layers there are, and who owns files, but not which."""
+def _lasting(request: BuildRequest) -> tuple[BuildRequest, int, frozenset[str], bool]:
+    """What decides about base, packages and plan: how many layers there are, who owns files, whether one is a project.
+
+    Which files there are does not.
+    """
     others = replace(request, files=(), container=ContainerSettings())
-    return others, len(request.files), frozenset(owners_of(request.files))
+    return others, len(request.files), frozenset(owners_of(request.files)), has_projects(request)
 
 
 def _unchanged(kept: _Kept, layers: Sequence[FilesLayer], looks: Sequence[Look]) -> tuple[FilesMade, ...]:

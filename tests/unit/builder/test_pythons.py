@@ -10,8 +10,10 @@ import pytest
 
 from docker_envs.archive.entry import Entry, Kind, file_entry
 from docker_envs.archive.reader import iter_entries
+from docker_envs.builder.application.contents import FilesLayer, InlineFile, ProjectWheel
 from docker_envs.builder.cache import CacheDirectory
 from docker_envs.builder.pythons import WheelPlace, find_place, official_python, recorded_place
+from docker_envs.builder.repeated import RepeatedBuild
 from docker_envs.builder.request import BuildRequest, PythonLayout
 from docker_envs.builder.system_contents import SystemContents
 from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment
@@ -460,3 +462,15 @@ def test_no_layer_of_an_official_base_moves(project: Path, index: PackageIndexSi
         assert fetched("--python-layout", "venv") == 0
         assert fetched() == 1
         assert fetched() == 0
+
+
+def test_a_file_that_becomes_a_project_needs_a_python(project: Path, tmp_path: Path) -> None:
+    """While an image is built again and again, as `watch` does."""
+    write_project(project / "app")
+    base = parse_location(write_base(project, DEBIAN_FILES))
+    files = FilesLayer("files", (InlineFile(path="/etc/x", content=b""),))
+    wanted = BuildRequest(base=base, declaration=None, platform=AMD64, cache=tmp_path / "cache", files=(files,))
+    repeated = RepeatedBuild(SILENT)
+    assert "opt/venv/pyvenv.cfg" not in flattened(repeated.build(wanted))
+    changed = replace(wanted, files=(FilesLayer("project", (ProjectWheel(project / "app"),)),))
+    assert "opt/venv/bin/demoapp" in flattened(repeated.build(changed))

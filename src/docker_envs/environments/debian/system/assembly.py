@@ -138,6 +138,7 @@ class _Assembly:
             MULTIARCH.get(architecture, architecture),
             diversions=base.diversions,
             alternatives=read_database(self._files),
+            lists={each.name: [f"/{entry.path}" for entry in each.files] for each in packages},
         )
         self._findings: list[Finding] = []
         self._removers: dict[str, tuple[str, str]] = {}
@@ -168,10 +169,11 @@ class _Assembly:
         entries = [_moved(entry, path) for entry in package.files if (path := placement.place(entry)) is not None]
         return Placement(links, placement.diversions, (left_out & own) | trimmed_paths(entries, filters))
 
-    def _placed(self) -> Iterator[Entry]:
+    def _placed(self, kind: Kind | None = None) -> Iterator[Entry]:
+        """Entries of all packages, or those of one kind, with their paths in the image."""
         for package in self._packages:
             placement = self.placements[package.control.file_stem]
-            for entry in package.files:
+            for entry in package.files if kind is None else (each for each in package.files if each.kind is kind):
                 path = placement.place(entry)
                 if path is not None:
                     moved = _moved(entry, path)
@@ -210,6 +212,7 @@ class _Assembly:
             for package in self._packages:
                 if script in package.scripts:
                     self._evaluate(package, script, commands)
+        commands.queries.drop_temporary()
 
     def _evaluate(self, package: DebianMetadata, script: str, commands: Commands) -> None:
         before = self._before.get(package.name, "")
@@ -226,7 +229,9 @@ class _Assembly:
             "DPKG_ROOT": "",
         }
         templates = package.control_files.get("templates", b"").decode("utf-8", "replace")
-        interpreter = Interpreter(commands, package.name, script, variables, answers=parse_defaults(templates))
+        config = package.scripts.get("config")
+        answers: dict[str, str | None] = {**parse_defaults(templates)}
+        interpreter = Interpreter(commands, package.name, script, variables, answers=answers, config=config)
         interpreter.run(package.scripts[script], arguments)
         self._findings += interpreter.findings
         for path in self._files.removed:
@@ -267,9 +272,14 @@ class _Assembly:
         for path in sorted(files.removed):
             self._findings.append(Finding(*self._removers[path], 0, f"rm /{path}", Reason.FILE))
         placements = self._final_placements()
-        present = {*files.added, *(entry.path for entry in self._placed())}
-        removed = self._base.outdated(self._packages, present, self._links)
-        return DebianSystem(placements, self._entries(), self._findings, has_dpkg, removed)
+        return DebianSystem(placements, self._entries(), self._findings, has_dpkg, self._outdated())
+
+    def _outdated(self) -> Sequence[str]:
+        """What only older versions of packages have, which the base has."""
+        if self._before.keys().isdisjoint(package.name for package in self._packages):
+            return ()
+        present = {*self._files.added, *(entry.path for entry in self._placed())}
+        return self._base.outdated(self._packages, present, self._links)
 
     def _final_placements(self) -> dict[str, Placement]:
         """With what scripts made of the attributes of packages' files."""
@@ -296,9 +306,8 @@ class _Assembly:
         """What was added, with every directory that is not as directories are when nobody says how."""
         special = {
             path: entry
-            for entry in self._placed()
-            if entry.kind is Kind.DIRECTORY
-            and (path := entry.path) not in self._files.added
+            for entry in self._placed(Kind.DIRECTORY)
+            if (path := entry.path) not in self._files.added
             and (found := self._files.lookup(f"/{path}", follow=False)) is not None
             and found.kind is Kind.DIRECTORY
             and (found.mode, found.uid, found.gid) != (DIRECTORY_MODE, 0, 0)
