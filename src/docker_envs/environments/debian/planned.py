@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from docker_envs.archive.entry import Entry
     from docker_envs.environments.debian.archives.metadata import DebianMetadata
+    from docker_envs.environments.debian.archives.placement import Attributes
     from docker_envs.environments.debian.package import DebianPackage
     from docker_envs.environments.findings import Finding
 
@@ -103,7 +104,7 @@ class PlannedDeb(PlannedPackage):
             "sha256": self.sha256,
             "links": dict(sorted(placement.links.items())),
             "diverted": dict(sorted(placement.diversions.items())),
-            "attributes": {path: list(each) for path, each in sorted(placement.attributes.items())},
+            "attributes": {path: _fact(each) for path, each in sorted(placement.attributes.items())},
             "dropped": sorted(placement.left_out),
             "status": self.layer.has_status,
             "set_id": self.layer.keeps_set_id,
@@ -146,6 +147,12 @@ class PlannedDeb(PlannedPackage):
             source=source,
             source_version=source_version,
         )
+
+
+def _fact(attributes: Attributes) -> list[Any]:
+    """Attributes as a fact; one without capabilities is what it was before there were any."""
+    mode, uid, gid, capability = attributes
+    return [mode, uid, gid, *([capability.hex()] if capability else [])]
 
 
 def _source(field: str, version: str) -> tuple[str, str]:

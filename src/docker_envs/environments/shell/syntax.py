@@ -73,11 +73,13 @@ class Unread:
 
     Attributes:
         text: What a shell without extensions takes it for, None where it means something to each.
+        expression: Of arithmetic, as it stands.
     """
 
     line: int
     reason: str
     text: str | None = None
+    expression: str = ""
 
 
 Part: TypeAlias = Literal | Parameter | Substitution | Unread

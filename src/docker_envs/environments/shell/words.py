@@ -141,8 +141,9 @@ class WordReader(Reader):
         line = self.line
         self.position += 1
         if self.take("(("):
+            start = self.position
             self.skip_arithmetic()
-            return Unread(line, "arithmetic")
+            return Unread(line, "arithmetic", expression=self.text[start : self.position - 2])
         if self.take("("):
             return self._substitution(line, quoted=quoted)
         if self.take("{"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import DIRECTORY_MTIME, Entry, Kind, file_entry
 from docker_envs.environments.debian.archives.control import with_fields
-from docker_envs.environments.debian.archives.placement import Placement
+from docker_envs.environments.debian.archives.placement import CAPABILITY, Placement
 from docker_envs.errors import FormatError
 
 if TYPE_CHECKING:
@@ -73,7 +73,10 @@ def iter_deb_entries(archive: DebArchive, metadata: DebianMetadata, layer: DebLa
         if entry.kind is Kind.DIRECTORY:
             entry.mtime = DIRECTORY_MTIME
         elif path in layer.placement.attributes:
-            entry.mode, entry.uid, entry.gid = layer.placement.attributes[path]
+            attributes = layer.placement.attributes[path]
+            entry.mode, entry.uid, entry.gid = attributes.mode, attributes.uid, attributes.gid
+            if attributes.capability:
+                entry.xattrs = {**entry.xattrs, CAPABILITY: attributes.capability}
         if not layer.keeps_set_id and entry.kind is not Kind.DIRECTORY:
             entry.mode &= ~_SET_ID
         entry.path = path

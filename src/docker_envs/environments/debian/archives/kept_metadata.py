@@ -10,7 +10,7 @@ from docker_envs.environments.debian.archives.metadata import DebianMetadata, re
 from docker_envs.errors import FormatError
 
 #: Raised whenever `read_control` returns something else for the same archive, or the encoding changes.
-METADATA_FORMAT = 2
+METADATA_FORMAT = 3
 
 
 class KeptEntry(msgspec.Struct, frozen=True, array_like=True):

@@ -24,6 +24,8 @@ _MAX_CONTROLS = 64 << 20
 _MAX_FILES = 1_000_000
 #: The largest file whose content is kept for the system's own files, and all of a package together, in bytes.
 _MAX_KEPT = 256 << 10
+#: The largest file that a script of its own package copies, in bytes.
+_MAX_COPIED = 4 << 20
 _MAX_KEPT_TOTAL = 16 << 20
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 # deb-control(5), and dpkg's own rule: no name that could be a path.
@@ -33,7 +35,12 @@ _KEPT = re.compile(
     r"etc/(?:default/[^/]+|ld\.so\.conf(?:\.d/[^/]+\.conf)?|passwd|group|shadow|gshadow|shells|ca-certificates\.conf)\Z"
     r"|usr/share/ca-certificates/.+\.crt\Z|usr/lib/os-release\Z|usr/(?:lib|share)/(?:sysusers|tmpfiles)\.d/[^/]+\.conf\Z"
     r"|usr/share/(?:pam|pam-configs|debianutils|base-files|base-passwd|libc-bin|readline)/"
+    # What scripts of other packages source, run or copy.
+    r"|usr/(?:lib|share)/[^/]+/[^/]*(?:maintscript|postinst|preinst|helper|functions)[^/]*\Z"
+    r"|usr/lib/php/[^/]+/php\.ini-[^/]+\Z|usr/share/apache2/default-site/|etc/apache2/[^/]+-available/"
 )
+#: Commands that copy a file that a script names.
+_COPYING = re.compile(r"\b(?:ucf|cp|install)\b[^\n]*")
 _ELF = b"\x7fELF"
 _ELF_HEAD = 20
 
@@ -128,6 +135,10 @@ class _Reading:
     contents: dict[str, bytes] = field(default_factory=dict)
     machines: dict[str, bytes] = field(default_factory=dict)
     kept: int = 0
+    copied: str = ""
+
+    def __post_init__(self) -> None:
+        self.copied = "\n".join(_COPYING.findall(self.scripts))
 
     def add(self, entry: Entry) -> None:
         if len(self.files) == _MAX_FILES:
@@ -159,7 +170,8 @@ class _Reading:
     def _keeps(self, entry: Entry) -> bool:
         own = entry.path.startswith(f"usr/share/{self.name}/") or _KEPT.match(entry.path) is not None
         wanted = own or f"/{entry.path}" in self.scripts
-        return wanted and entry.size <= _MAX_KEPT and self.kept + entry.size <= _MAX_KEPT_TOTAL
+        limit = _MAX_COPIED if entry.size > _MAX_KEPT and f"/{entry.path}" in self.copied else _MAX_KEPT
+        return wanted and entry.size <= limit and self.kept + entry.size <= _MAX_KEPT_TOTAL
 
 
 def _md5() -> hashlib._Hash:

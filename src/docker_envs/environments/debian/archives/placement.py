@@ -22,15 +22,25 @@ if TYPE_CHECKING:
 #: Directories of the root that are links into `usr/` since the merge, whatever the architecture.
 #: Spec: Debian Policy 4.7, section 9.1.1; file-hierarchy(7).
 MERGED_DIRECTORIES = ("bin", "lib", "lib32", "lib64", "libo32", "libx32", "sbin")
+#: The extended attribute of a file's capabilities.
+CAPABILITY = "security.capability"
 _MAX_FOLLOWED = 40
 
 
 class Attributes(NamedTuple):
-    """Mode and owner of a file, where scripts set others than the archive has."""
+    """Mode, owner and capabilities of a file, where scripts set others than the archive has.
+
+    Attributes:
+        mode: Permission bits.
+        uid: Owner.
+        gid: Group.
+        capability: The extended attribute `security.capability`, empty for none.
+    """
 
     mode: int
     uid: int
     gid: int
+    capability: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ LIBRARY = "/usr/share/debconf/confmodule"
 
 
 def parse_defaults(templates: str) -> dict[str, str]:
-    """The default answer by the name of each question that has one; scripts have their own for the others."""
+    """The default answer by the name of each question, empty where it has none."""
     defaults: dict[str, str] = {}
     for paragraph in iter_paragraphs(templates):
         fields = dict(line.partition(":")[::2] for line in paragraph.splitlines() if line[:1].strip())
-        if "Template" in fields and "Default" in fields:
-            defaults[fields["Template"].strip()] = fields["Default"].strip()
+        if "Template" in fields:
+            defaults[fields["Template"].strip()] = fields.get("Default", "").strip()
     return defaults

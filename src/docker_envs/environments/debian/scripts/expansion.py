@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from docker_envs.environments.debian.scripts import arithmetic
 from docker_envs.environments.shell import expansion
 from docker_envs.environments.shell.expansion import BLANKS
 from docker_envs.environments.shell.syntax import Assignment, Literal, Parameter, UnknownValueError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from docker_envs.environments.shell.expansion import Segment
     from docker_envs.environments.shell.syntax import Block, Substitution, Unread, Word
 
+#: How many characters of values one script may expand: each could be doubled again and again.
+MAX_EXPANDED = 64 << 20
 _PATTERN = re.compile(r"[*?[]")
 
 
@@ -25,6 +28,7 @@ class Expander(expansion.Expander):
     Attributes:
         variables: By name; None is a value that is not known.
         arguments: `$1` and so on.
+        status: `$?`, None where it is not known.
     """
 
     # dpkg's scripts are for dash, and nothing says that they are run in another locale than `C`.
@@ -43,6 +47,8 @@ class Expander(expansion.Expander):
         self._assign = assign
         self.variables: dict[str, str | None] = {"IFS": BLANKS, **variables}
         self.arguments: list[str | None] = []
+        self.status: str | None = "0"
+        self._left = MAX_EXPANDED
 
     def known_text(self, word: Word) -> str | None:
         """The word as one text, as in an assignment."""
@@ -80,7 +86,9 @@ class Expander(expansion.Expander):
             value = str(len(self.arguments))
         elif name in ("@", "*"):
             value = None if None in self.arguments else " ".join(each for each in self.arguments if each is not None)
-        elif name in ("?", "$", "!", "-"):
+        elif name == "?":
+            value = self.status
+        elif name in ("$", "!", "-"):
             value = None
         elif name not in self.variables:
             return None
@@ -88,6 +96,9 @@ class Expander(expansion.Expander):
             value = self.variables[name]
         if value is None:
             raise UnknownValueError(f"`${name}`", part.line)
+        self._left -= len(value)
+        if self._left < 0:
+            raise UnknownValueError("much text", part.line)
         return value
 
     def assign(self, name: str, value: str) -> None:
@@ -103,6 +114,12 @@ class Expander(expansion.Expander):
 
     def unread(self, part: Unread) -> str:
         """What dash takes a construct for, if it has it."""
+        if part.expression:
+            return str(
+                arithmetic.evaluate(
+                    part.expression, lambda name: self.value(Parameter(part.line, name, quoted=True)) or ""
+                )
+            )
         if part.text is None:
             raise UnknownValueError(part.reason, part.line)
         return part.text

@@ -60,20 +60,24 @@ class FileCommands:
 
     def _install(self, words: list[str]) -> bool:
         options, names = split_options(words, ("-m", "-o", "-g", "--mode", "--owner", "--group"))
-        owner = (self._id(options.get("-o"), self.accounts.uid), self._id(options.get("-g"), self.accounts.gid))
-        mode = _mode(options.get("-m", "755"))
+        user, group = options.get("-o", options.get("--owner")), options.get("-g", options.get("--group"))
+        owner = (self._id(user, self.accounts.uid), self._id(group, self.accounts.gid))
+        mode = _mode(options.get("-m", options.get("--mode", "755")))
         if mode is None or None in owner:
             return False
-        if "-d" in options:
+        if "-d" in options or "--directory" in options:
             for name in names:
                 self.files.make_directory(name, mode)
                 self.files.change(name, mode=mode, owner=owner)
             return True
-        content = self.files.read(names[0]) if len(names) == 2 else None
+        content = self._content(names[0]) if len(names) == 2 else None
         if content is None or self.files.lookup(names[1]) is not None:
             return False
         self.files.write(names[1], content, mode=mode)
         return self.files.change(names[1], mode=mode, owner=owner)
+
+    def _content(self, name: str) -> bytes | None:
+        return b"" if name == "/dev/null" else self.files.read(name)
 
     def _touch(self, words: list[str]) -> bool:
         _, names = split_options(words, ("-r", "-d", "-t"))
@@ -96,7 +100,7 @@ class FileCommands:
             self.files.link(target, source.link)
             return True
         content = self.files.read(names[0])
-        if content is None or there is not None:
+        if content is None or (there is not None and there.path not in self.files.added):
             return False
         self.files.write(target, content, mode=source.mode)
         return self.files.change(target, mode=source.mode, owner=(source.uid, source.gid))

@@ -12,6 +12,7 @@ class Reason(StrEnum):
     Attributes:
         UNKNOWN: Nobody knows what it does without running it.
         CACHE: It makes a cache that programs can do without, or make themselves.
+        MACHINE: It makes what each machine has to make for itself, such as keys; an image must not have it.
         CONDITION: Whether it is reached depends on something that is not known.
         ARGUMENT: Something in its arguments is not known.
         UNREADABLE: The script is in another language, or cannot be read.
@@ -20,6 +21,7 @@ class Reason(StrEnum):
 
     UNKNOWN = "unknown command"
     CACHE = "cache"
+    MACHINE = "made on each machine"
     CONDITION = "unknown condition"
     ARGUMENT = "unknown argument"
     UNREADABLE = "unreadable script"
@@ -46,8 +48,8 @@ class Finding:
 
     @property
     def is_harmless(self) -> bool:
-        """Whether the image lacks nothing but speed; `--strict` refuses the others."""
-        return self.reason is Reason.CACHE
+        """Whether the image lacks nothing but speed, or what it must not have; `--strict` refuses the others."""
+        return self.reason in (Reason.CACHE, Reason.MACHINE)
 
     def __str__(self) -> str:
         place = f", line {self.line}" if self.line else ""

@@ -8,8 +8,8 @@ from __future__ import annotations
 #: They compute, print, or look: nothing but their output and status, which are not known.
 FILTERS = frozenset((
     "awk", "basename", "cmp", "cut", "date", "debconf-show", "df", "diff", "dirname", "dpkg-vendor", "egrep", "expr",
-    "fgrep", "file", "find", "gawk", "getopt", "grep", "head", "hostname", "id", "ischroot", "locale", "logname",
-    "lsb_release", "mawk", "md5sum", "mountpoint", "pgrep", "pidof", "ps", "rev", "sed", "seq", "sha256sum", "sort",
+    "fgrep", "file", "find", "gawk", "getopt", "grep", "head", "hostname", "ischroot", "locale", "logname",
+    "lsb_release", "mawk", "mountpoint", "paperconf", "pgrep", "pidof", "printf", "ps", "rev", "sed", "seq", "sha256sum", "sort",
     "systemd-detect-virt", "tail", "tempfile", "tput", "tr", "tty", "ucfq", "uniq", "wc", "whoami",
 ))  # fmt: skip
 
@@ -21,8 +21,8 @@ FILTER_ACTIONS = {
 
 #: They mean services, hardware, terminals or security labels, none of which an image has when it is made.
 SERVICES = frozenset((
-    "aa-status", "apparmor_parser", "chcon", "dbus-send", "deb-systemd-helper", "deb-systemd-invoke", "initctl",
-    "invoke-rc.d", "kill", "killall", "logger", "modprobe", "nscd", "policy-rc.d", "restorecon", "service", "sleep",
+    "aa-enabled", "aa-status", "apparmor_parser", "chcon", "dbus-send", "deb-systemd-helper", "deb-systemd-invoke", "initctl",
+    "invoke-rc.d", "kill", "killall", "logger", "modprobe", "nscd", "policy-rc.d", "restorecon", "runit-helper", "service", "sleep",
     "start-stop-daemon", "sysctl", "systemctl", "telinit", "udevadm", "update-rc.d", "wall",
 ))  # fmt: skip
 
@@ -41,10 +41,17 @@ BYTECODE = frozenset((
 #: They make caches that programs do without, or make when they first want them.
 CACHES = frozenset((
     "appstreamcli", "fc-cache", "gdk-pixbuf-query-loaders", "gio-querymodules", "glib-compile-schemas",
-    "gtk-update-icon-cache", "gtk-update-icon-cache-3.0", "iconvconfig", "install-info", "mandb", "mkfontdir",
-    "update-catalog", "update-desktop-database", "update-fonts-alias", "update-fonts-dir", "update-fonts-scale",
+    "gtk-query-immodules-3.0", "gtk-update-icon-cache", "gtk-update-icon-cache-3.0", "iconvconfig", "install-info",
+    "journalctl", "mandb", "mkfontdir", "pg_updatedicts",
+    "update-catalog", "update-desktop-database", "update-fonts-alias", "update-fonts-dir", "update-fonts-scale", "update-gsfontmap",
     "update-icon-caches", "update-info-dir", "update-mime", "update-mime-database", "update-perl-sax-parsers",
     "update-xmlcatalog",
+))  # fmt: skip
+
+
+#: They make what must differ between machines: keys of hosts, certificates of their own, ids.
+MACHINE = frozenset((
+    "dbus-uuidgen", "make-ssl-cert", "ssh-keygen", "systemd-machine-id-setup",
 ))  # fmt: skip
 
 

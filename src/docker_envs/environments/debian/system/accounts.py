@@ -84,6 +84,12 @@ class Accounts:
         """Number of a group, given by name or number."""
         return self._number(GROUP, name, _WELL_KNOWN)
 
+    def groups_of(self, name: str, gid: str) -> list[str]:
+        """Names of the groups of a user, that of its number first."""
+        lines = [line.split(":") for line in self._lines(GROUP)]
+        first = [fields[0] for fields in lines if fields[2] == gid] or [gid]
+        return [*first[:1], *(each[0] for each in lines if len(each) == 4 and name in each[3].split(","))]
+
     def add_by_adduser(self, words: Sequence[str], *, is_group: bool = False) -> bool:
         """`adduser` or `addgroup`; False for what is not understood."""
         options, names = _options(words, _ADDUSER_VALUES)

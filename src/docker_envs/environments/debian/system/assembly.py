@@ -138,6 +138,7 @@ class _Assembly:
             MULTIARCH.get(architecture, architecture),
             diversions=base.diversions,
             alternatives=read_database(self._files),
+            lists={each.name: [f"/{entry.path}" for entry in each.files] for each in packages},
         )
         self._findings: list[Finding] = []
         self._removers: dict[str, tuple[str, str]] = {}
@@ -211,6 +212,7 @@ class _Assembly:
             for package in self._packages:
                 if script in package.scripts:
                     self._evaluate(package, script, commands)
+        commands.queries.drop_temporary()
 
     def _evaluate(self, package: DebianMetadata, script: str, commands: Commands) -> None:
         before = self._before.get(package.name, "")
@@ -227,7 +229,9 @@ class _Assembly:
             "DPKG_ROOT": "",
         }
         templates = package.control_files.get("templates", b"").decode("utf-8", "replace")
-        interpreter = Interpreter(commands, package.name, script, variables, answers=parse_defaults(templates))
+        config = package.scripts.get("config")
+        answers: dict[str, str | None] = {**parse_defaults(templates)}
+        interpreter = Interpreter(commands, package.name, script, variables, answers=answers, config=config)
         interpreter.run(package.scripts[script], arguments)
         self._findings += interpreter.findings
         for path in self._files.removed:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import DIRECTORY_MTIME, Entry, Kind, directory_entry, file_entry
-from docker_envs.environments.debian.archives.placement import Attributes
+from docker_envs.environments.debian.archives.placement import CAPABILITY, Attributes
 from docker_envs.paths import parent_paths
 
 if TYPE_CHECKING:
@@ -144,21 +144,31 @@ class SystemFiles:
         self.add(Entry(place, Kind.SYMLINK, 0o777, self._mtime, link=target))
 
     def change(
-        self, path: str, *, mode: int | None = None, owner: tuple[int | None, int | None] = (None, None)
+        self,
+        path: str,
+        *,
+        mode: int | None = None,
+        owner: tuple[int | None, int | None] = (None, None),
+        capability: bytes | None = None,
     ) -> bool:
-        """Set mode and owner; False for a file of the base, whose content no layer here has."""
+        """Set mode, owner and capabilities; False for a file of the base, whose content no layer here has."""
         entry = self.lookup(path)
         if entry is None:
             return False
         uid, gid = (known if new is None else new for known, new in zip((entry.uid, entry.gid), owner, strict=True))
-        wanted = Attributes(entry.mode if mode is None else mode, uid, gid)
-        if wanted == Attributes(entry.mode, entry.uid, entry.gid):
+        before = Attributes(entry.mode, entry.uid, entry.gid, entry.xattrs.get(CAPABILITY, b""))
+        if capability is None:
+            # A change of the owner takes them away.
+            capability = before.capability if (uid, gid) == (entry.uid, entry.gid) else b""
+        wanted = Attributes(entry.mode if mode is None else mode, uid, gid, capability)
+        if wanted == before:
             return True
         is_new = entry.path in self.added or entry.kind is Kind.DIRECTORY
         if not is_new and entry.path in self._of_base:
             return False
         changed = Entry(entry.path, entry.kind, wanted.mode, entry.mtime, entry.size, entry.content, entry.link)
         changed.uid, changed.gid = wanted.uid, wanted.gid
+        changed.xattrs = {CAPABILITY: capability} if capability else {}
         if is_new:
             self._put(changed)
         else:

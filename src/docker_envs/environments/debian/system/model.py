@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from docker_envs.environments.debian.system.alternatives import Alternative
     from docker_envs.environments.debian.system.files import SystemFiles
 
@@ -49,6 +51,7 @@ class SystemModel:
         diversions: By their path.
         alternatives: By the name of their group, each with the choices that packages offer.
         overrides: Lines of the list of attributes that dpkg keeps, `owner group mode path`.
+        lists: Absolute paths of the files of packages, as dpkg lists them, by name.
         wanted: Names of the system's own files and caches that scripts asked for.
     """
 
@@ -59,4 +62,5 @@ class SystemModel:
     diversions: dict[str, Diversion] = field(default_factory=dict)
     alternatives: dict[str, Alternative] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
+    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
     wanted: set[Generated] = field(default_factory=set)
