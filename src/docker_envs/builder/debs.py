@@ -19,7 +19,6 @@ from docker_envs.environments.debian.archives.kept_metadata import (
 from docker_envs.environments.debian.archives.metadata import read_control
 from docker_envs.environments.debian.declarations.declaration import Seed
 from docker_envs.environments.debian.planned import ReadDeb
-from docker_envs.environments.debian.solving.solve import solve
 from docker_envs.environments.debian.system.apt_sources import apt_files
 from docker_envs.errors import BuildError, InvalidInputError
 from docker_envs.report import Reporter, counted
@@ -75,6 +74,9 @@ def choose_debs(
     if declaration.packages is not None:
         _check_architectures(declaration.packages, architecture, declaration.source)
         return declaration.packages
+    # Needs asyncio, which is slow to import, and not needed where nothing is solved for.
+    from docker_envs.environments.debian.solving.solve import solve
+
     index = read_archives(
         declaration,
         system,

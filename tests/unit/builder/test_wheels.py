@@ -16,6 +16,7 @@ from tests.builds import ROOT, docker_envs, read_image_file
 from tests.images import flattened
 from tests.packages.build import PackageSpec, text, write_channel
 from tests.packages.distribution import sha256_of, write_distribution
+from tests.simulators.channel import ChannelSimulator
 from tests.simulators.package_index import PASSWORD, USER, PackageIndexSimulator
 
 if TYPE_CHECKING:
@@ -374,3 +375,29 @@ def test_extras_that_are_none(project: Path, name: str, options: tuple[str, ...]
     )
     assert done.status == 2
     assert message in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["environment.yml", "docker-env.yaml"])
+def test_what_an_image_says_of_itself_builds_it_again(
+    project: Path, python_channel: Path, index: PackageIndexSimulator, kind: str
+) -> None:
+    """To the digest, where the declaration names every distribution itself."""
+    simulator = ChannelSimulator(python_channel)
+    again = project / "again" / kind
+    again.parent.mkdir()
+    variables = {**VARIABLES, "UV_DEFAULT_INDEX": index.authorized_url}
+    with simulator.running():
+        path = project / "environment.yml"
+        pip = ["web", "helper", "known"]
+        path.write_text(json.dumps({"channels": [simulator.channel], "dependencies": ["python=3.11", {"pip": pip}]}))
+
+        def run(command: str, *arguments: str | Path) -> Outcome:
+            done = docker_envs(command, *arguments, cache=project / "cache", variables=variables)
+            assert done.status == 0, done.stderr
+            return done
+
+        options = ("--base", "scratch", "--platform", "linux/amd64", "--quiet")
+        digest = run("build", *options, "--oci", project / "first", "-f", path).stdout
+        run("env", f"oci:{project}/first", "--format", kind, "-o", again)
+        assert PASSWORD not in again.read_text()
+        assert run("build", *options, "--oci", project / "second", "-f", again).stdout == digest
