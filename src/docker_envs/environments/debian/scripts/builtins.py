@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from docker_envs.environments.debian.scripts.conditions import evaluate_test
-from docker_envs.environments.debian.scripts.flow import ExitError, LoopError, ReturnError
+from docker_envs.environments.debian.scripts.flow import ExitError, Input, LoopError, ReturnError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable
 
+    from docker_envs.environments.debian.scripts.debconf import Answers
     from docker_envs.environments.debian.scripts.expansion import Expander
-    from docker_envs.environments.debian.scripts.flow import Input
     from docker_envs.environments.debian.system.files import SystemFiles
 
 _MAX_LEVELS = 99
@@ -23,7 +23,7 @@ class Builtins:
     Args:
         files: The files of the system.
         expander: Variables and arguments of the shell.
-        answers: To debconf's questions by name, None where one is not known.
+        answers: To debconf's questions.
         assign: Sets a variable.
         certain: Whether it is known that a command is reached.
 
@@ -36,12 +36,12 @@ class Builtins:
         self,
         files: SystemFiles,
         expander: Expander,
-        answers: MutableMapping[str, str | None],
+        answers: Answers,
         *,
         assign: Callable[[str, str | None], None],
         certain: Callable[[], bool],
     ) -> None:
-        self.input: Input | None = None
+        self.input = Input(None)
         self.scopes: list[dict[str, str | None]] = []
         self._files = files
         self._expander = expander
@@ -70,15 +70,16 @@ class Builtins:
         if name == "db_set":
             if question is not None:
                 answer = words[1] if len(words) > 1 else ""
-                self._answers[question] = answer if self._is_certain() else None
+                self._answers.by_name[question] = answer if self._is_certain() else None
             return True
         if name == "db_get":
-            is_there = question in self._answers
-            self._assign("RET", self._answers[question] if question is not None and is_there else None)
+            is_there = question in self._answers.by_name
+            self._assign("RET", self._answers.by_name[question] if question is not None and is_there else None)
             return None if question is None else is_there
         if name in ("db_metaget", "db_fget"):
-            self._assign("RET", None)
-            return None
+            value = self._answers.about(question, words[1]) if name == "db_metaget" and len(words) == 2 else None
+            self._assign("RET", value)
+            return None if value is None else True
         # A question that is not shown is skipped, which `db_input` says by its status.
         return name != "db_input"
 
@@ -113,7 +114,7 @@ class Builtins:
 
     def _read(self, words: list[str | None]) -> bool | None:
         names = [word for word in words if word and not word.startswith("-")]
-        if self.input is None or not self.input.is_known or not names or not self._is_certain():
+        if not self.input.is_known or not names or not self._is_certain():
             self._expander.variables.update(dict.fromkeys(names))
             return None
         line = self.input.line()

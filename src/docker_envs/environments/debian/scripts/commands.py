@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import Kind
-from docker_envs.environments.debian.scripts import known_commands
+from docker_envs.environments.debian.scripts import known_commands, ucf
 from docker_envs.environments.debian.scripts.capability_commands import get_capability, set_capability
 from docker_envs.environments.debian.scripts.file_commands import FileCommands, split_options
 from docker_envs.environments.debian.scripts.find_command import delete_found
@@ -24,6 +25,7 @@ from docker_envs.environments.debian.system.temporary_files import create_files
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from docker_envs.environments.debian.scripts.flow import Input
     from docker_envs.environments.debian.system.files import SystemFiles
 
 _GENERATED = {
@@ -62,7 +64,8 @@ class Commands:
             "useradd": lambda words, _: self.accounts.add_by_useradd(words),
             "groupadd": lambda words, _: self.accounts.add_by_useradd(words, is_group=True),
             "dpkg-statoverride": self._override,
-            "ucf": self._ucf,
+            "ucf": lambda words, _: ucf.ucf(words, self.file_commands),
+            "ucfr": lambda words, _: ucf.ucfr(words, model.files),
             "systemd-tmpfiles": self._tmpfiles,
             "shadowconfig": self._shadow,
             "systemd-sysusers": self._sysusers,
@@ -77,16 +80,14 @@ class Commands:
         """The files of the system."""
         return self.model.files
 
-    def call(
-        self, name: str | None, words: list[str | None], *, package: str, here: str | None, may_act: bool
-    ) -> Outcome:
+    def call(self, name: str | None, words: list[str | None], *, package: str, given: Input, may_act: bool) -> Outcome:
         """Do a command, or say why not.
 
         Args:
             name: The command, None when it is not known.
             words: Its arguments; None is one that is not known.
             package: Whose script it is.
-            here: The content of a here-document, if there is one.
+            given: What it may read.
             may_act: Whether it is known to be reached.
         """
         if name is None:
@@ -95,7 +96,7 @@ class Commands:
         if base == "false":
             return Outcome(status=False)
         if base == "cat":
-            return self._cat(words, here)
+            return self._cat(words, given)
         if base == "getcap":
             return get_capability(words, self.files)
         if base in self.queries.by_name:
@@ -103,7 +104,7 @@ class Commands:
         if base in _NOTHING or base in known_commands.SERVICES or base in known_commands.INSTALLATION:
             return Outcome()
         if known_commands.is_filter(base, words):
-            return self._filtered(base, words, here)
+            return self._filtered(base, words, given)
         if any(posixpath.basename(word or "") in known_commands.BYTECODE for word in (name, *words)):
             return Outcome()
         if base in known_commands.CACHES:
@@ -118,21 +119,20 @@ class Commands:
             return Outcome(None, None, Reason.UNKNOWN) if is_there else Outcome(status=False, code=127)
         return self._act(base, words, package, may_act=may_act)
 
-    def _filtered(self, base: str, words: list[str | None], given: str | None) -> Outcome:
+    def _filtered(self, base: str, words: list[str | None], given: Input) -> Outcome:
         known = [word for word in words if word is not None]
         if base not in self.text_commands.by_name or len(known) != len(words):
             return UNKNOWN
         return self.text_commands.by_name[base](known, given)
 
-    def _cat(self, words: list[str | None], given: str | None) -> Outcome:
+    def _cat(self, words: list[str | None], given: Input) -> Outcome:
         names = [word for word in words if word != "-"]
         if not names:
-            return Outcome(output=given)
-        contents = [None if word is None else self.files.read(word) for word in names]
-        if None in contents:
-            is_missing = len(names) == 1 and names[0] is not None and names[0] not in self.files
-            return Outcome(status=False) if is_missing else UNKNOWN
-        return Outcome(output=b"".join(each for each in contents if each).decode("utf-8", "surrogateescape"))
+            return Outcome(output=given.rest())
+        present = [word for word in names if word is None or word in self.files or word.startswith("/dev/")]
+        contents = [None if word is None else self.files.read(word) for word in present]
+        text = b"".join(each for each in contents if each).decode("utf-8", "surrogateescape")
+        return UNKNOWN if None in contents else Outcome(len(present) == len(names), text)
 
     def _edit(self, words: list[str]) -> bool:
         """`sed -i` of files that scripts have written."""
@@ -221,19 +221,14 @@ class Commands:
         options, names = split_options(words, ())
         if "--add" not in options or len(names) != 4:
             return False
-        self.model.overrides.append(" ".join(names))
         user, group, mode, path = names
+        if not re.fullmatch(r"[0-7]{1,5}", mode):
+            return False
+        self.model.overrides.append(f"{user} {group} {int(mode, 8):o} {path}")
         return "--update" not in options or (
             self.file_commands.by_name["chown"]([f"{user}:{group}", path])
             and self.file_commands.by_name["chmod"]([mode, path])
         )
-
-    def _ucf(self, words: list[str], _package: str) -> bool:
-        """A configuration file whose changes are asked about in upgrades: there is none yet."""
-        _, names = split_options(words, ("--sum-file", "--state-dir"))
-        if names and names[-1] in self.files:
-            return True
-        return len(names) == 2 and self.file_commands.by_name["cp"](names)
 
     def _tmpfiles(self, words: list[str], _package: str) -> bool:
         names = [word for word in words if not word.startswith("-")]

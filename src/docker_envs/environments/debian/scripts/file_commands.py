@@ -8,6 +8,7 @@ Spec: POSIX.1-2024, XCU 4 "Utilities"; GNU coreutils for `-p`, `-d` and `--mode`
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import Kind
@@ -118,6 +119,10 @@ class FileCommands:
         keeps_link = any("n" in option or option == "-T" for option in options)
         if there is not None and there.kind is Kind.DIRECTORY and not keeps_link:
             path = f"{path}/{posixpath.basename(target)}"
+        if "--relative" in options or any(re.fullmatch(r"-[a-z]*r[a-z]*", option) for option in options):
+            target = posixpath.relpath(
+                f"/{self.files.resolve(target)}", posixpath.dirname(f"/{self.files.resolve(path, follow=False)}")
+            )
         self.files.link(path, target)
         return True
 

@@ -55,6 +55,10 @@ class Input:
         text, self._text = self._text, None if self._text is None else ""
         return text
 
+    def forget(self) -> None:
+        """Nobody knows what is left of it."""
+        self._text = None
+
     def line(self) -> str | None:
         """The next line without its newline, None at the end."""
         if not self._text:

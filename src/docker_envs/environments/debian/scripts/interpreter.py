@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from docker_envs.environments.debian.scripts.builtins import Builtins
 from docker_envs.environments.debian.scripts.conditions import evaluate_condition, joined
-from docker_envs.environments.debian.scripts.debconf import LIBRARY
+from docker_envs.environments.debian.scripts.debconf import LIBRARY, Answers
 from docker_envs.environments.debian.scripts.expansion import Expander
 from docker_envs.environments.debian.scripts.findings import Finding, Reason
 from docker_envs.environments.debian.scripts.flow import ExitError, FlowError, Input, LoopError, ReturnError
@@ -41,7 +41,7 @@ from docker_envs.environments.shell.syntax import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from docker_envs.environments.debian.scripts.commands import Commands
 
@@ -55,8 +55,6 @@ _MAX_CALLS = 40
 _MAX_TURNS = 2_000
 _MAX_DEPTH = 48
 _MAX_VALUE = 1 << 20
-#: Commands that leave what they could read to those after them.
-_READ_NOTHING = ("echo", "printf", "true", ":", "basename", "dirname", "expr", "command", "which")
 _DISCARDED = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty")
 
 
@@ -76,7 +74,7 @@ class Interpreter:
         package: Name of the package.
         script: `preinst`, `postinst` or `config`.
         variables: What dpkg sets in the environment.
-        answers: To debconf's questions, by name; changed by what scripts answer themselves.
+        answers: To debconf's questions; changed by what scripts answer themselves.
         config: The script that asks debconf's questions, if there is one.
         limits: Of the script that this one runs in.
     """
@@ -88,13 +86,13 @@ class Interpreter:
         script: str,
         variables: Mapping[str, str],
         *,
-        answers: MutableMapping[str, str | None] | None = None,
+        answers: Answers | None = None,
         config: str | None = None,
         limits: _Limits | None = None,
     ) -> None:
         self.findings: list[Finding] = []
         self._commands = commands
-        self._answers: MutableMapping[str, str | None] = {} if answers is None else answers
+        self._answers = answers or Answers()
         self._config = config
         self._variables = variables
         self._package, self._script = package, script
@@ -353,14 +351,16 @@ class Interpreter:
         if builtin is not None:
             return self._done(builtin(arguments))
         may_act = self._is_certain and self._script != "config"
-        given = self._builtins.input.rest() if self._builtins.input is not None and name not in _READ_NOTHING else None
-        outcome = self._commands.call(name, arguments, package=self._package, here=given, may_act=may_act)
+        given = self._builtins.input
+        outcome = self._commands.call(name, arguments, package=self._package, given=given, may_act=may_act)
         if outcome.reason is Reason.UNKNOWN and name is not None and may_act:
             text = self._commands.files.read(name) if name.startswith("/") else None
             if text is not None and _INTERPRETER.match(text.decode("utf-8", "replace")):
                 return self._nested(command, name, text, arguments)
         if self._captured is not None:
             self._captured.append(outcome.output)
+        if outcome.reason is Reason.UNKNOWN:
+            given.forget()
         if outcome.reason is not None:
             self._find(command.line, command.text, outcome.reason)
         return self._done(outcome.status, str(outcome.code))

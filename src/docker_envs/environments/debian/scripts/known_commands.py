@@ -9,7 +9,7 @@ from __future__ import annotations
 FILTERS = frozenset((
     "awk", "basename", "cmp", "cut", "date", "debconf-show", "df", "diff", "dirname", "dpkg-vendor", "egrep", "expr",
     "fgrep", "file", "find", "gawk", "getopt", "grep", "head", "hostname", "ischroot", "locale", "logname",
-    "lsb_release", "mawk", "mountpoint", "paperconf", "pgrep", "pidof", "printf", "ps", "rev", "sed", "seq", "sha256sum", "sort",
+    "lsb_release", "mawk", "mountpoint", "paperconf", "pgrep", "pidof", "printf", "ps", "rev", "sed", "seq", "sha256sum", "sort", "sshd", "sshd.session-split",
     "systemd-detect-virt", "tail", "tempfile", "tput", "tr", "tty", "ucfq", "uniq", "wc", "whoami",
 ))  # fmt: skip
 
@@ -29,7 +29,7 @@ SERVICES = frozenset((
 #: They do something only in an upgrade or a removal, or for a dialogue that nobody sees.
 INSTALLATION = frozenset((
     "apt-config", "apt-key", "cd", "clean-up-unmanaged-libraries", "debconf-communicate", "dpkg-maintscript-helper",
-    "dpkg-preconfigure", "dpkg-reconfigure", "dpkg-trigger", "trap", "ucfr", "ulimit", "update-binfmts", "update-menus",
+    "dpkg-preconfigure", "dpkg-reconfigure", "dpkg-trigger", "trap", "ulimit", "update-binfmts", "update-menus",
     "update-passwd", "wait",
 ))  # fmt: skip
 

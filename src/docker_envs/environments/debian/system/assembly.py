@@ -13,7 +13,7 @@ from docker_envs.archive.entry import DIRECTORY_MODE, DIRECTORY_MTIME, Entry, Ki
 from docker_envs.environments.debian.archives.placement import MERGED_DIRECTORIES, Placement
 from docker_envs.environments.debian.archives.trimming import trimmed_paths
 from docker_envs.environments.debian.scripts.commands import Commands
-from docker_envs.environments.debian.scripts.debconf import parse_defaults
+from docker_envs.environments.debian.scripts.debconf import Answers
 from docker_envs.environments.debian.scripts.findings import Finding, Reason
 from docker_envs.environments.debian.scripts.interpreter import Interpreter
 from docker_envs.environments.debian.system import dpkg_database, library_cache
@@ -230,8 +230,9 @@ class _Assembly:
         }
         templates = package.control_files.get("templates", b"").decode("utf-8", "replace")
         config = package.scripts.get("config")
-        answers: dict[str, str | None] = {**parse_defaults(templates)}
-        interpreter = Interpreter(commands, package.name, script, variables, answers=answers, config=config)
+        interpreter = Interpreter(
+            commands, package.name, script, variables, answers=Answers.of(templates), config=config
+        )
         interpreter.run(package.scripts[script], arguments)
         self._findings += interpreter.findings
         for path in self._files.removed:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from docker_envs.archive.entry import Kind
+
 if TYPE_CHECKING:
     from docker_envs.environments.debian.system.accounts import Accounts
     from docker_envs.environments.debian.system.files import SystemFiles
@@ -32,12 +34,17 @@ def create_files(text: str, files: SystemFiles, accounts: Accounts) -> None:
 
 def _create(words: list[str], files: SystemFiles, accounts: Accounts) -> None:
     kind, path, mode, user, group, _, argument = words[:_FIELDS]
-    kind = kind.rstrip("!-=~^$+")
-    if files.lookup(path, follow=False) is not None:
+    if "^" in kind or "!" in kind:
+        # The content is a credential of the machine, or the line means its start.
         return
+    kind = kind.rstrip("-=~$+")
+    there = files.lookup(path, follow=False)
     bits = mode.lstrip(":~")
     wanted = int(bits, 8) if bits and set(bits) <= set("01234567") else None
-    if kind in _DIRECTORIES:
+    if there is not None:
+        if kind not in (*_DIRECTORIES, "z") or there.kind is not Kind.DIRECTORY or mode.startswith(":"):
+            return
+    elif kind in _DIRECTORIES:
         files.make_directory(path)
     elif kind == "f":
         files.write(path, b"" if argument == "-" else argument.encode())
