@@ -103,7 +103,7 @@ def plan_recorded(
     debian = _plan_debian(image, found, _of_kind(lock, DebianPackage), archives, known, reporter)
     wheels = _of_kind(lock, PypiPackage)
     place = recorded_place(record, conda, image) if wheels or record.python is not None else None
-    read = read_wheels(wheels, place, archives=archives, reporter=reporter) if place is not None else ()
+    read = read_wheels(wheels, place, archives=archives, kept=None, reporter=reporter) if place is not None else ()
     beside = (*debian.packages, *conda.packages)
     owners = {} if place is None else place.owners
     pypi = plan_wheels(read, beside=beside, owners=owners, filters=options.filters, compiling=options.compile)

@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.application.contents import FilesLayer, ProjectWheel
+from docker_envs.builder.kept_documents import KeptDocuments
 from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.builder.resolve import DOWNLOADS
 from docker_envs.builder.sdists import build_wheels
+from docker_envs.environments.pypi.kept_wheel import WHEEL_FORMAT, decode_wheel, encode_wheel, wheel_key
 from docker_envs.environments.pypi.planned import ReadWheel, read_wheel
 from docker_envs.environments.pypi.resolving.pip_configuration import indexes_of_pip
 from docker_envs.environments.pypi.resolving.resolve import resolve_pypi
 from docker_envs.environments.pypi.resolving.select import PypiResolution
 from docker_envs.environments.pypi.resolving.uv import UvSettings
 from docker_envs.errors import SolveError
-from docker_envs.report import Reporter, counted
+from docker_envs.report import Reporter, Task, counted
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from docker_envs.builder.cache import CacheDirectory
     from docker_envs.builder.fetching import Archives, FetchedPackage
@@ -78,7 +80,8 @@ def resolve_wheels(
         cache=cache,
         reporter=reporter,
     )
-    read = read_wheels((*found.packages, *built), place, archives=archives, reporter=reporter)
+    wanted = (*found.packages, *built)
+    read = read_wheels(wanted, place, archives=archives, kept=cache, reporter=reporter)
     projects = (FilesLayer(f"project {each.root.name}", (ProjectWheel(each.root),)) for each in found.projects)
     return Wheels(read, tuple(projects))
 
@@ -131,9 +134,21 @@ def _settings(request: BuildRequest, cache: CacheDirectory) -> UvSettings:
 
 
 def read_wheels(
-    packages: Sequence[PypiPackage], place: WheelPlace, *, archives: Archives, reporter: Reporter
+    packages: Sequence[PypiPackage],
+    place: WheelPlace,
+    *,
+    archives: Archives,
+    kept: CacheDirectory | None,
+    reporter: Reporter,
 ) -> tuple[ReadWheel, ...]:
-    """Fetch wheels that were chosen, and read what a plan needs of them.
+    """What a plan needs of wheels that were chosen; those of which that is not known here are fetched and verified.
+
+    Args:
+        packages: The wheels.
+        place: Where they go.
+        archives: Gets them.
+        kept: Where what was read is kept; None reads all of them.
+        reporter: Hears what is done.
 
     Raises:
         FormatError: A wheel is damaged.
@@ -141,8 +156,23 @@ def read_wheels(
         TransportError: A wheel cannot be had.
     """
     task = reporter.start("read", counted(len(packages), "wheel"), sum(each.size or 0 for each in packages) or None)
-    fetched = archives.fetch_packages(packages, workers=DOWNLOADS)
+    documents = KeptDocuments(kept, f"wheel{WHEEL_FORMAT}") if kept is not None else None
+    known: dict[PypiPackage, ReadWheel] = {}
+    if documents is not None:
+        found = ((package, _known(package, place, documents)) for package in packages)
+        known = {package: each for package, each in found if each is not None}
+    archives.expect(known)
+    new = _read(dict.fromkeys(package for package in packages if package not in known), place, archives, task)
+    if documents is not None:
+        for each in new.values():
+            _keep(each, place, documents)
+    task.finish()
+    return tuple(known.get(package) or new[package] for package in packages)
 
+
+def _read(
+    packages: Collection[PypiPackage], place: WheelPlace, archives: Archives, task: Task
+) -> dict[PypiPackage, ReadWheel]:
     def read(item: tuple[PypiPackage, FetchedPackage], _: threading.Event) -> ReadWheel:
         package, each = item
         task.advance(each.size)
@@ -155,7 +185,19 @@ def read_wheels(
             environment=place.target.environment,
         )
 
-    pairs = list(zip(packages, fetched, strict=True))
-    found = map_parallel(read, pairs, workers=cores(), cost=lambda pair: pair[1].size)
-    task.finish()
-    return tuple(found)
+    listed = list(packages)
+    pairs = list(zip(listed, archives.fetch_packages(listed, workers=DOWNLOADS), strict=True))
+    return dict(zip(listed, map_parallel(read, pairs, workers=cores(), cost=lambda pair: pair[1].size), strict=True))
+
+
+def _keep(read: ReadWheel, place: WheelPlace, documents: KeptDocuments) -> None:
+    key = wheel_key(read.package, place.installation, place.target.environment)
+    content = encode_wheel(read)
+    if key is not None and content is not None:
+        documents.add(key, read.package.file_name, content)
+
+
+def _known(package: PypiPackage, place: WheelPlace, documents: KeptDocuments) -> ReadWheel | None:
+    key = wheel_key(package, place.installation, place.target.environment)
+    content = None if key is None else documents.get(key, package.file_name)
+    return None if content is None else decode_wheel(content, package, place.installation)
