@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from docker_envs.builder.activate import ENTRYPOINT, PlannedActivation
 from docker_envs.builder.alarms import is_alarming, true_findings, with_remedy
 from docker_envs.builder.application.layer import Application
-from docker_envs.builder.cache import CacheDirectory, open_cache
-from docker_envs.builder.cached_layers import CachedLayers, Makers
+from docker_envs.builder.caches.cache import CacheDirectory, open_cache
+from docker_envs.builder.caches.cached_layers import CachedLayers, Makers
+from docker_envs.builder.caches.layer_store import LayerStore
+from docker_envs.builder.caches.verify_cached import choose_sample, verify_cached
 from docker_envs.builder.configure import add_layers, annotate, configure, timestamp_text
 from docker_envs.builder.deliver import Delivery
 from docker_envs.builder.files_layers import FilesMade, make_files_layers
-from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
+from docker_envs.builder.packages.resolve import DOWNLOADS
 from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.builder.prepare import Prepared, has_record, home_of, prepare
 from docker_envs.builder.recording import SYSTEM_TITLE, VENV_TITLE, record_build
-from docker_envs.builder.resolve import DOWNLOADS
-from docker_envs.builder.verify_cached import choose_sample, verify_cached
 from docker_envs.images.transports import Transports
 from docker_envs.oci.edit import append_layer
 from docker_envs.oci.image import Image, NamedImage
