@@ -48,6 +48,7 @@ ALLOWED = (
     AllowedDifference("bin/activate*", "uv", "an image is activated for good"),
     AllowedDifference("bin/deactivate*", "uv", "likewise"),
     AllowedDifference("bin/pydoc.bat", "uv", "for Windows"),
+    AllowedDifference("bin/pip3.*", "uv", "installers make this of pip, whatever its wheel says"),
     AllowedDifference("bin/python", "", "the interpreter may be reached by another link"),
     AllowedDifference("bin/python3*", "", "likewise"),
     AllowedDifference("pyvenv.cfg", "", "tells of the program that made it; see `home_of`"),

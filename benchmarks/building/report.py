@@ -6,18 +6,19 @@ import json
 import os
 import platform
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.building.results import BASE, CACHE, COLD, LEAF, UNCHANGED
 from benchmarks.building.targets import megabytes, outcomes
 from benchmarks.building.ways import LIMIT, OURS, START
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from benchmarks.building.environment import Environment
     from benchmarks.building.results import Result, Results
     from benchmarks.building.scenarios import BaseRead
+    from benchmarks.building.targets import Outcome
 
 _OUTSIDE = (LIMIT, START)
 _WAYS = ("way", "seconds", "against docker-envs", "processor time", "peak memory", "to the registry", "from it")
@@ -26,7 +27,8 @@ _WAYS = ("way", "seconds", "against docker-envs", "processor time", "peak memory
 def markdown(results: Results, environments: Sequence[Environment], base: BaseRead | None) -> str:
     """All tables."""
     parts = [_targets(results, environments, base), _environments(environments)]
-    parts += [_ways(results, each, scenario) for each in environments for scenario in (COLD, LEAF, UNCHANGED, CACHE)]
+    compared = (COLD, LEAF, UNCHANGED, CACHE)
+    parts += [ways_table(results, each.name, scenario) for each in environments for scenario in compared]
     parts += [_scaling(results, environments), _remarks(results)]
     return "\n\n".join(part for part in parts if part)
 
@@ -35,7 +37,7 @@ def document(results: Results, environments: Sequence[Environment], base: BaseRe
     """Everything as JSON."""
     return json.dumps(
         {
-            "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+            "machine": machine(),
             "environments": {
                 each.name: {
                     "packages": each.packages,
@@ -52,14 +54,24 @@ def document(results: Results, environments: Sequence[Environment], base: BaseRe
     )
 
 
+def machine() -> dict[str, Any]:
+    """Where it was measured, for JSON."""
+    return {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
+
+
 def _sizes(environments: Sequence[Environment]) -> dict[str, int]:
     return {each.name: each.size for each in environments}
 
 
 def _targets(results: Results, environments: Sequence[Environment], base: BaseRead | None) -> str:
+    return targets_table(outcomes(results, _sizes(environments), base))
+
+
+def targets_table(found: Iterable[Outcome]) -> str:
+    """Which targets are met."""
     rows = [
         (each.job, each.against, each.ours, each.theirs, each.figure, each.target, "yes" if each.met else "no")
-        for each in outcomes(results, _sizes(environments), base)
+        for each in found
     ]
     return table(("job", "against", "docker-envs", "that", "figure", "target", "met"), rows, texts=2)
 
@@ -72,13 +84,14 @@ def _environments(environments: Sequence[Environment]) -> str:
     return table(("environment", "packages", "archives", "leaf that is updated"), rows)
 
 
-def _ways(results: Results, environment: Environment, scenario: str) -> str:
+def ways_table(results: Results, environment: str, scenario: str) -> str:
+    """What each way took; empty where nothing was measured."""
     cores = max((result.cores for result in results.of()), default=0)
-    found = results.of(scenario, environment=environment.name, cores=cores)
+    found = results.of(scenario, environment=environment, cores=cores)
     if not found:
         return ""
     ours = next((result.seconds for result in found if result.way == OURS), None)
-    return f"{scenario}, {environment.name}:\n\n" + table(_WAYS, [_way(result, ours) for result in found])
+    return f"{scenario}, {environment}:\n\n" + table(_WAYS, [_way(result, ours) for result in found])
 
 
 def _way(result: Result, ours: float | None) -> tuple[str, ...]:

@@ -21,11 +21,13 @@ from docker_envs.oci.reference import Reference
 from docker_envs.transports.registry.client import RegistryClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from benchmarks.building.environment import Environment
     from benchmarks.building.services import Registry
     from benchmarks.building.ways import Way
+    from benchmarks.measure import Measured
 
 
 @dataclass
@@ -51,18 +53,37 @@ class Bench:
     @contextlib.contextmanager
     def room(self, environment: Environment) -> Iterator[tuple[Registry, Job]]:
         """A fresh registry, and a job for the environment in a fresh folder."""
-        with (
-            fresh_registry(self.base, folder=self.work, port=self.port) as registry,
-            tempfile.TemporaryDirectory(dir=self.work, prefix="run-") as name,
-        ):
+        with self.registry() as registry, self.folder() as folder:
             target = f"{registry.address}/image:1"
-            yield registry, Job(environment.before, registry.base, target, Path(name, "kept"), self.compression)
+            yield registry, Job(environment.before, registry.base, target, folder / "kept", self.compression)
+
+    def registry(self) -> AbstractContextManager[Registry]:
+        """A fresh registry."""
+        return fresh_registry(self.base, folder=self.work, port=self.port)
+
+    @contextlib.contextmanager
+    def folder(self) -> Iterator[Path]:
+        """A fresh folder."""
+        with tempfile.TemporaryDirectory(dir=self.work, prefix="run-") as name:
+            yield Path(name)
 
     def measure(self, scenario: str, environment: Environment, title: str, way: Way, job: Job, room: Registry) -> None:
         """Do a job and keep what it took."""
+        self.keep(scenario, environment.name, title, lambda: way(job), room)
+
+    def keep(self, scenario: str, environment: str, title: str, do: Callable[[], Measured], room: Registry) -> None:
+        """Do something and keep what it took.
+
+        Args:
+            scenario: In which it is done.
+            environment: Name of what is built.
+            title: Of the way.
+            do: Does it.
+            room: Where bytes are counted.
+        """
         os.sync()
         before = room.proxy.traffic()
-        measured = way(job)
+        measured = do()
         moved = room.proxy.traffic() - before
         sample = Sample(
             measured.seconds,
@@ -72,8 +93,8 @@ class Bench:
             moved.received,
             moved.cpu_seconds + measured.watching,
         )
-        self.results.add(scenario, environment.name, title, len(os.sched_getaffinity(0)), sample)
-        print(f"{scenario}, {environment.name}, {title}: {sample.seconds:.2f} s", file=sys.stderr, flush=True)
+        self.results.add(scenario, environment, title, len(os.sched_getaffinity(0)), sample)
+        print(f"{scenario}, {environment}, {title}: {sample.seconds:.2f} s", file=sys.stderr, flush=True)
 
 
 def cold(bench: Bench, environment: Environment, compared: Mapping[str, Way]) -> None:

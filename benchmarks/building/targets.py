@@ -43,7 +43,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Ratio:
+class Ratio:
     """A target for how two ways compare; `faster` has theirs above ours in the ratio."""
 
     scenario: str
@@ -55,6 +55,7 @@ class _Ratio:
     faster: bool
 
     def outcome(self, results: Results, environment: str, cores: int) -> Outcome | None:
+        """Whether it is met; None where either way was not measured."""
         found = [
             result
             for way in (OURS, self.way)
@@ -79,7 +80,8 @@ def megabytes(value: float) -> str:
     return f"{value / MB:.2f} MB" if value < 10 * MB else f"{value / MB:,.0f} MB"
 
 
-def _seconds(result: Result) -> float:
+def seconds(result: Result) -> float:
+    """What took how long."""
     return result.seconds
 
 
@@ -88,12 +90,12 @@ def _moved(result: Result) -> float:
 
 
 _RATIOS = (
-    _Ratio(COLD, DOCKER, DOCKER, 20, _seconds, "s", faster=True),
-    _Ratio(COLD, "rattler install, tar", "directory, tar, gzip, append", 6, _seconds, "s", faster=True),
-    _Ratio(COLD, LIMIT, "decompression, SHA-256, compression", 1.3, _seconds, "s", faster=False),
-    _Ratio(LEAF, DOCKER, DOCKER, 50, _seconds, "s", faster=True),
-    _Ratio(LEAF, DOCKER, "its bytes at the registry", 50, _moved, "bytes", faster=True),
-    _Ratio(UNCHANGED, START, START, 3, _seconds, "s", faster=False),
+    Ratio(COLD, DOCKER, DOCKER, 20, seconds, "s", faster=True),
+    Ratio(COLD, "rattler install, tar", "directory, tar, gzip, append", 6, seconds, "s", faster=True),
+    Ratio(COLD, LIMIT, "decompression, SHA-256, compression", 1.3, seconds, "s", faster=False),
+    Ratio(LEAF, DOCKER, DOCKER, 50, seconds, "s", faster=True),
+    Ratio(LEAF, DOCKER, "its bytes at the registry", 50, _moved, "bytes", faster=True),
+    Ratio(UNCHANGED, START, START, 3, seconds, "s", faster=False),
 )
 
 
@@ -111,8 +113,8 @@ def outcomes(results: Results, sizes: dict[str, int], base: BaseRead | None) -> 
         yield from (outcome for outcome in found if outcome)
         for result in results.of(UNCHANGED, environment=environment, way=OURS, cores=cores):
             job = f"{UNCHANGED}, {environment}"
-            seconds = f"{result.seconds:.2f} s"
-            yield Outcome(job, "", seconds, "", seconds, "< 1 s", result.seconds < _SECOND)
+            text = f"{result.seconds:.2f} s"
+            yield Outcome(job, "", text, "", text, "< 1 s", result.seconds < _SECOND)
         yield from _cache(results, environment)
     if base:
         share = base.read / base.documents

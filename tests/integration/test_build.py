@@ -234,7 +234,7 @@ def test_the_base_as_it_is(cache: Path, base_image: BaseImage, tmp_path: Path) -
     arguments = ("build", "-b", base_image.oci, "-o", "base.tar", "--platform", PLATFORM, "-q")
     done = docker_envs(*arguments, cache=cache, cwd=tmp_path)
     assert done.status == 0
-    assert done.stderr.startswith("note: no specs and no `environment.yml` here")
+    assert done.stderr.startswith("note: no packages are named, and there is no `environment.yml` here")
     assert read_image_file(tmp_path / "base.tar").digest == done.stdout.strip() == raw(base_image.oci)["Digest"]
 
 

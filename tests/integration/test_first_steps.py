@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -57,3 +58,22 @@ def test_three_commands(engine: Engine, folder: Path, settings: dict[str, str]) 
     assert run("run", "--", "cat", "app.py").stdout == PROGRAM
     assert run("run", "--", "ls", "-A", "/app").stdout.split() == ["app.py", "weather.py"]
     assert "weather:latest" in {tag for image in engine.client.images.list() for tag in image.tags}
+
+
+def test_a_project_of_python_needs_neither_base_nor_channel(engine: Engine, tmp_path: Path) -> None:
+    """It stands on Debian's own packages, with what its requirements say from PyPI."""
+    folder = tmp_path / "report"
+    folder.mkdir()
+    (folder / "requirements.txt").write_text("six\n")
+    (folder / "app.py").write_text("import os, six, ssl\nprint(six.PY3, os.path.exists('/bin/sh'))\n")
+
+    def run(*arguments: str) -> Outcome:
+        done = docker_envs(*arguments, cache=tmp_path / "cache", cwd=folder)
+        if done.status and "cannot be reached" in done.stderr and "CI" not in os.environ:
+            pytest.skip(f"Debian or PyPI is not reached: {done.stderr[-300:]}")
+        assert done.status == 0, done.stderr
+        return done
+
+    assert "made from requirements.txt, app.py\n" in run("init").stdout
+    assert run("run").stdout == "True False\n"
+    assert "report:latest" in {tag for image in engine.client.images.list() for tag in image.tags}

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from docker_envs.archive.entry import Kind
 from docker_envs.archive.reader import iter_entries
-from docker_envs.archive.whiteout import iter_flattened
 from docker_envs.oci import edit
 from docker_envs.oci.descriptor import Platform
 from docker_envs.oci.image import scratch
@@ -20,10 +17,12 @@ from tests.base_image import HOST_ARCHITECTURE
 from tests.builds import docker_envs, read_image_file
 from tests.debian import bootstrap, layer_of
 from tests.images import named
-from tests.installed_wheels import Node, install_with_uv, read_tree, unexplained
 from tests.integration.test_pypi import SERVE
+from tests.venvs import differences_to_uv
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.builds import Outcome
     from tests.services import Engine
 
@@ -108,27 +107,6 @@ def test_what_uv_installs(debian: str, cache: Path, requirements: Path, tmp_path
     own = tmp_path / "cache"
     built = build(own, "-b", debian, "-f", requirements, "--prefix", str(prefix), "-o", image)
     assert len(built.package_layers) > 5
-    wheels = sorted((own / "packages").glob("*/*.whl"))
-    install_with_uv(wheels, prefix, str(Path(sys.executable).resolve()), folder=tmp_path)
-    theirs = read_tree(prefix)
-    root = f"{str(prefix)[1:]}/"
-    ours: dict[str, Node] = {}
-    for entry in iter_flattened([layer.open_tar for layer in read_image_file(image).layers], source="test"):
-        path = entry.path.removeprefix(root)
-        if path != entry.path and entry.kind is Kind.SYMLINK:
-            ours[path] = Node(0, entry.link.encode())
-        elif path != entry.path and entry.kind is Kind.FILE and not path.startswith("share/docker-envs/"):
-            ours[path] = Node(entry.mode, entry.read())
-    # Its home is that of another Python here; and only what a declaration names is requested, which `RECORD` tells.
-    assert b"home = /usr/bin\n" in ours.pop("pyvenv.cfg").content
-    del theirs["pyvenv.cfg"]
-    requested = [path for path in theirs if path.endswith("/REQUESTED")]
-    named_ones = {path for path in ours if path.endswith("/REQUESTED")}
-    assert {path.partition(".dist-info")[0].rpartition("/")[2].partition("-")[0] for path in named_ones} == {
-        "flask",
-        "numpy",
-    }
-    for path in {*requested} - named_ones:
-        del theirs[path]
-    assert [each for each in unexplained(ours, theirs) if "/RECORD" not in each] == []
+    found, ours = differences_to_uv(read_image_file(image), prefix, own, requested={"flask", "numpy"}, folder=tmp_path)
+    assert found == []
     assert "lib/python3.11/site-packages/flask/__init__.py" in ours

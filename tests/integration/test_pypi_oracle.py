@@ -18,8 +18,8 @@ import pytest
 from uv import find_uv_bin
 
 from docker_envs.archive.entry import Kind
-from docker_envs.builder.cache import CacheDirectory
-from docker_envs.builder.fetching import PackageFetcher
+from docker_envs.builder.caches.cache import CacheDirectory
+from docker_envs.builder.packages.fetching import PackageFetcher
 from docker_envs.environments.pypi.declarations.requirements_txt import read_requirements_txt
 from docker_envs.environments.pypi.resolving.installed import installed_distributions
 from docker_envs.environments.pypi.resolving.resolve import resolve_pypi

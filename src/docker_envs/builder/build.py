@@ -9,20 +9,20 @@ from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from docker_envs.builder.activate import ENTRYPOINT, PlannedActivation
+from docker_envs.builder.alarms import is_alarming, true_findings, with_remedy
 from docker_envs.builder.application.layer import Application
-from docker_envs.builder.cache import CacheDirectory, open_cache
-from docker_envs.builder.cached_layers import CachedLayers, Makers
+from docker_envs.builder.caches.cache import CacheDirectory, open_cache
+from docker_envs.builder.caches.cached_layers import CachedLayers, Makers
+from docker_envs.builder.caches.layer_store import LayerStore
+from docker_envs.builder.caches.verify_cached import choose_sample, verify_cached
 from docker_envs.builder.configure import add_layers, annotate, configure, timestamp_text
 from docker_envs.builder.deliver import Delivery
 from docker_envs.builder.files_layers import FilesMade, make_files_layers
-from docker_envs.builder.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
+from docker_envs.builder.packages.resolve import DOWNLOADS
 from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.builder.prepare import Prepared, has_record, home_of, prepare
 from docker_envs.builder.recording import SYSTEM_TITLE, VENV_TITLE, record_build
-from docker_envs.builder.resolve import DOWNLOADS
-from docker_envs.builder.verify_cached import choose_sample, verify_cached
-from docker_envs.environments.findings import Finding, FindingKind
 from docker_envs.images.transports import Transports
 from docker_envs.oci.edit import append_layer
 from docker_envs.oci.image import Image, NamedImage
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from docker_envs.builder.request import BuildRequest
+    from docker_envs.environments.findings import Finding
     from docker_envs.oci.layer import Layer
     from docker_envs.planner.plan import Plan, PlannedLayer
 
@@ -225,19 +226,12 @@ def make_image(
         uploads = _UPLOADS if missing and (request.destinations.push or delivery.caches.are_written) else 0
         layers = _make_layers(prepared.plan, sources, delivery, uploads=uploads)
         found = [each for planned in prepared.plan.layers for each in sources.findings(planned)]
-        findings = sorted({*prepared.plan.environment.findings, *found})
+        findings = true_findings(prepared.plan.environment, found)
         image = _assemble(request, prepared, layers, files, makers.during)
     for finding in findings:
-        if _is_alarming(finding, prepared.plan):
-            reporter.warning(str(finding))
+        if is_alarming(finding, prepared.plan.environment):
+            reporter.warning(with_remedy(finding))
     return Made(image, tuple(findings), files)
-
-
-def _is_alarming(finding: Finding, plan: Plan) -> bool:
-    """Whether everybody shall hear of a finding; of scripts, only if something may be missing without them."""
-    if finding.kind is FindingKind.LINK_SCRIPT:
-        return finding.path in {script.path for script in plan.environment.conda.unhandled_scripts}
-    return finding.kind is not FindingKind.MAINTAINER_SCRIPT or finding in plan.environment.debian.scripts
 
 
 def _make_layers(plan: Plan, sources: CachedLayers, delivery: Delivery, *, uploads: int) -> list[Layer]:

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from docker_envs.builder.attachments import attach_documents
-from docker_envs.builder.base_store import BaseStore
+from docker_envs.builder.caches.base_store import BaseStore
+from docker_envs.builder.caches.remote_caches import CacheUse, RemoteCaches
 from docker_envs.builder.host import parse_target_platform
 from docker_envs.builder.layer_stream import LayerStream
-from docker_envs.builder.remote_caches import CacheUse, RemoteCaches
 from docker_envs.environments.conda.solving.channel_access import ChannelAccess
 from docker_envs.environments.pypi.resolving.index_credentials import IndexCredentials
 from docker_envs.images.destination import check_destination, write_artifact
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
 
-    from docker_envs.builder.cache import CacheDirectory
+    from docker_envs.builder.caches.cache import CacheDirectory
     from docker_envs.builder.request import Destinations
     from docker_envs.images.transports import Transports
     from docker_envs.oci.descriptor import Platform

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from docker_envs.builder.layer_store import LayerStore
+from docker_envs.builder.caches.layer_store import LayerStore
 
 if TYPE_CHECKING:
-    from docker_envs.builder.remote_caches import RemoteCaches
+    from docker_envs.builder.caches.remote_caches import RemoteCaches
     from docker_envs.builder.request import BuildRequest
     from docker_envs.planner.plan import Plan, PlannedLayer
 

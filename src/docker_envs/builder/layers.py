@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from docker_envs.archive.entry import Entry
     from docker_envs.archive.layer_writer import LayerFacts
-    from docker_envs.builder.layer_store import LayerStore
+    from docker_envs.builder.caches.layer_store import LayerStore
     from docker_envs.environments.findings import Finding
     from docker_envs.planner.plan import PlannedLayer
     from docker_envs.report import Reporter, Task

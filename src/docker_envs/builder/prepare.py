@@ -9,12 +9,12 @@ from docker_envs.archive.entry import DIRECTORY_MTIME
 from docker_envs.builder.activate import PlannedActivation, plan_activation
 from docker_envs.builder.application.layer import owners_of
 from docker_envs.builder.application.planned_accounts import BaseAccounts, PlannedAccounts, plan_accounts
-from docker_envs.builder.base_system import CLibrary, check_library, find_library, required_glibc
-from docker_envs.builder.choosing import find_below, open_base
 from docker_envs.builder.configure import DEFAULT_PATH, environment_variables
-from docker_envs.builder.debs import wants_debs
+from docker_envs.builder.packages.base_system import CLibrary, check_library, find_library, required_glibc
+from docker_envs.builder.packages.choosing import find_below, open_base
+from docker_envs.builder.packages.debs import wants_debs
+from docker_envs.builder.packages.wheels import Wheels, resolve_wheels
 from docker_envs.builder.recording import check_packages
-from docker_envs.builder.wheels import Wheels, resolve_wheels
 from docker_envs.environments.pypi.installation import Installation
 from docker_envs.environments.pypi.plan_environment import PypiEnvironment, plan_wheels
 from docker_envs.errors import BuildError
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from docker_envs.builder.application.contents import FilesLayer
-    from docker_envs.builder.cache import CacheDirectory
+    from docker_envs.builder.caches.cache import CacheDirectory
+    from docker_envs.builder.caches.remote_caches import RemoteCaches
     from docker_envs.builder.deliver import Delivery
-    from docker_envs.builder.fetching import Archives
-    from docker_envs.builder.pythons import WheelPlace
-    from docker_envs.builder.remote_caches import RemoteCaches
+    from docker_envs.builder.packages.fetching import Archives
+    from docker_envs.builder.packages.pythons import WheelPlace
     from docker_envs.builder.request import BuildRequest
     from docker_envs.environments.conda.linking.plan_environment import CondaEnvironment
     from docker_envs.environments.debian.plan_environment import DebianEnvironment

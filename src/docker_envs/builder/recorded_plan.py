@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from docker_envs.archive.compression import CompressionSetting
-from docker_envs.builder.base_files import read_base_system
-from docker_envs.builder.debs import read_debs
-from docker_envs.builder.pythons import recorded_place
+from docker_envs.builder.packages.base_files import read_base_system
+from docker_envs.builder.packages.debs import read_debs
+from docker_envs.builder.packages.pythons import recorded_place
+from docker_envs.builder.packages.resolve import read_packages
+from docker_envs.builder.packages.wheels import read_wheels
 from docker_envs.builder.recording import SYSTEM_TITLE, VENV_TITLE
-from docker_envs.builder.resolve import read_packages
 from docker_envs.builder.updating.place import find_place
-from docker_envs.builder.wheels import read_wheels
 from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.link_plan import LinkOptions
 from docker_envs.environments.conda.linking.plan_environment import plan_environment
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from docker_envs.archive.entry import Entry
-    from docker_envs.builder.cache import CacheDirectory
-    from docker_envs.builder.fetching import Archives
-    from docker_envs.builder.pythons import WheelPlace
+    from docker_envs.builder.caches.cache import CacheDirectory
+    from docker_envs.builder.caches.remote_caches import RemoteCaches
+    from docker_envs.builder.packages.fetching import Archives
+    from docker_envs.builder.packages.pythons import WheelPlace
     from docker_envs.builder.recorded import AnyPackage
-    from docker_envs.builder.remote_caches import RemoteCaches
     from docker_envs.oci.image import Image
     from docker_envs.planner.plan import Plan
     from docker_envs.records.record import FoundRecord, Record
@@ -103,7 +103,7 @@ def plan_recorded(
     debian = _plan_debian(image, found, _of_kind(lock, DebianPackage), archives, known, reporter)
     wheels = _of_kind(lock, PypiPackage)
     place = recorded_place(record, conda, image) if wheels or record.python is not None else None
-    read = read_wheels(wheels, place, archives=archives, reporter=reporter) if place is not None else ()
+    read = read_wheels(wheels, place, archives=archives, kept=None, reporter=reporter) if place is not None else ()
     beside = (*debian.packages, *conda.packages)
     owners = {} if place is None else place.owners
     pypi = plan_wheels(read, beside=beside, owners=owners, filters=options.filters, compiling=options.compile)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import Kind
-from docker_envs.builder.base_system import required_glibc
+from docker_envs.builder.packages.base_system import required_glibc
 from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.errors import BuildError
 from docker_envs.paths import parent_paths
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from docker_envs.archive.entry import Entry
-    from docker_envs.builder.pythons import WheelPlace
+    from docker_envs.builder.packages.pythons import WheelPlace
     from docker_envs.builder.request import BuildRequest
     from docker_envs.environments.conda.activating.activation import Activation
     from docker_envs.environments.planned import PlannedPackage

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from docker_envs.builder.application.layer import owners_of
 from docker_envs.builder.application.sources import look_at
 from docker_envs.builder.build import delivery_of, make_image
-from docker_envs.builder.cache import open_cache
+from docker_envs.builder.caches.cache import open_cache
+from docker_envs.builder.packages.pythons import has_projects
 from docker_envs.builder.prepare import Prepared, prepare
-from docker_envs.builder.pythons import has_projects
 from docker_envs.images.container import ContainerSettings
 from docker_envs.oci.image import NamedImage
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.compression import CompressionSetting
-from docker_envs.builder.remote_caches import CacheUse
+from docker_envs.builder.caches.remote_caches import CacheUse
 from docker_envs.environments.base import DEFAULT_PREFIX, Target
 from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.linking.link_plan import LinkOptions

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.compression import CompressionSetting
-from docker_envs.builder.cache import CacheDirectory, open_cache
-from docker_envs.builder.layer_store import LayerStore
+from docker_envs.builder.caches.cache import CacheDirectory, open_cache
+from docker_envs.builder.caches.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
+from docker_envs.builder.packages.resolve import DOWNLOADS
 from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.builder.recorded_plan import plan_recorded
-from docker_envs.builder.resolve import DOWNLOADS
 from docker_envs.errors import FormatError, InvalidInputError, VerificationError
 from docker_envs.images.difference import Difference, first_difference
 from docker_envs.records.record import read_records

@@ -18,6 +18,8 @@ from docker_envs.environments.debian.declarations.sources_files import parse_sou
 from docker_envs.errors import InvalidInputError
 
 _PANEL = "Debian packages"
+#: How messages call what the options say.
+_NAMES = {"suite": "--apt-suite", "mirror": "--apt-mirror", "sources": "--apt-source"}
 
 Apt = Annotated[
     list[str] | None,
@@ -96,7 +98,7 @@ class AptOptions:
             recommends=self.apt_recommends,
         )
         requests = tuple(dict.fromkeys(map(PackageRequest.parse, words)))
-        return declare_packages(requests, settings, source="command line", option="--apt-{}")
+        return declare_packages(requests, settings, source="command line", names=_NAMES)
 
 
 def _sources(text: str) -> list[AptSource] | tuple[AptSource, ...]:
@@ -106,9 +108,9 @@ def _sources(text: str) -> list[AptSource] | tuple[AptSource, ...]:
             raise InvalidInputError(f"`--apt-source {text.strip()}` names no archive of packages")
         return found
     path = Path(text)
-    if path.suffix not in (".list", ".sources"):
+    if path.suffix not in (".list", ".sources") or "://" in text:
         raise InvalidInputError(
-            f"`--apt-source {text}` is neither an archive nor a list of these",
+            f"`--apt-source {text.rpartition('@')[2]}` is neither an archive nor a list of these",
             hint="write it as `deb https://HOST/debian SUITE main`, or name a `.list` or `.sources` file",
         )
     return read_sources(path)

@@ -47,7 +47,7 @@ def build_command(
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Build an image from a conda environment, without Docker.
+    """Build an image of packages from conda, PyPI and Debian, without Docker.
 
     Packages become layers that every image shares; the base is referenced, not downloaded, unless a file must hold it.
     """
@@ -95,7 +95,10 @@ def _with_destinations(
     if not dry_run:
         _check_destinations(destinations)
     if not requests[0].declares_packages and job.project is None:
-        print(f"note: no specs and no `{DEFAULT_FILE}` here, so the image is the base as it is", file=sys.stderr)
+        print(
+            f"note: no packages are named, and there is no `{DEFAULT_FILE}` here, so the image is the base as it is",
+            file=sys.stderr,
+        )
     return requests
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from docker_envs.builder.cache import CacheDirectory
-from docker_envs.builder.cache_contents import Part, choose_unused, find_damaged, list_cache, remove
+from docker_envs.builder.caches.cache import CacheDirectory
+from docker_envs.builder.caches.cache_contents import Part, choose_unused, find_damaged, list_cache, remove
 from docker_envs.builder.host import cache_directory
 from docker_envs.cli.image_options import Json
 from docker_envs.cli.text import human_size
@@ -22,7 +22,7 @@ from docker_envs.report import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from docker_envs.builder.cache_contents import Kept, Pruned
+    from docker_envs.builder.caches.cache_contents import Kept, Pruned
 
 app = typer.Typer(help="Look after the cache of packages and layers.", no_args_is_help=True, add_completion=False)
 

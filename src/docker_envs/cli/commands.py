@@ -58,7 +58,9 @@ VERBS = {
     ),
     "lock": Verb("docker_envs.cli.lock:lock_command", "Write down what the images here are made from.", _BUILD),
     "build": Verb(
-        "docker_envs.cli.build:build_command", "Build an image from a conda environment, without Docker.", _BUILD
+        "docker_envs.cli.build:build_command",
+        "Build an image of packages from conda, PyPI and Debian, without Docker.",
+        _BUILD,
     ),
     "plan": Verb("docker_envs.cli.plan:plan_command", "Show the layers that a build would make, and why.", _BUILD),
     "run": Verb("docker_envs.cli.run:app", "Run an image, or what is declared here, with the local engine.", _BUILD),

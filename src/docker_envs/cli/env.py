@@ -35,7 +35,11 @@ def env_command(
     *,
     kind: Annotated[
         str,
-        typer.Option("--format", help="environment.yml, explicit, pixi.lock, docker-env.yaml, record or declaration."),
+        typer.Option(
+            "--format",
+            help="environment.yml, explicit, pixi.lock, requirements.txt, apt.txt, docker-env.yaml, record "
+            "or declaration.",
+        ),
     ] = "environment.yml",
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="Where to, - is standard output.")

@@ -10,6 +10,7 @@ import typer
 
 from docker_envs.errors import InvalidInputError
 from docker_envs.projects.find import OWN_NAMES, find_project
+from docker_envs.projects.machine_archives import machine_archives
 from docker_envs.projects.schema import schema_text
 from docker_envs.projects.starter import SCHEMA_PATH, make_starter
 from docker_envs.transports.blobs import atomic_file
@@ -21,7 +22,7 @@ def init_command(
 ) -> None:
     """Write a commented docker-env.yaml to start with.
 
-    It is made from what is in the working directory: environment.yml, pixi.lock, pyproject.toml, app.py and so on.
+    It is made from what is in the working directory: environment.yml, requirements.txt, uv.lock, app.py and so on.
     """
     folder = Path.cwd()
     path = Path(OWN_NAMES[0])
@@ -29,7 +30,7 @@ def init_command(
     if found is not None and not (force and found == path):
         hint = "use `--force` to write over it" if found == path else "build it with `docker-envs build`"
         raise InvalidInputError(f"`{found}` declares the project already", hint=hint)
-    starter = make_starter(folder)
+    starter = make_starter(folder, machine_archives())
     for name, text in ((path, starter.text), (Path(SCHEMA_PATH), schema_text())):
         with atomic_file(name) as file:
             file.write(text.encode())

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from docker_envs.builder.host import parse_target_platform
 from docker_envs.builder.request import Destinations
+from docker_envs.cli import build_options as opt
+from docker_envs.cli.apt_options import AptOptions
+from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp
+from docker_envs.cli.requests import EnvironmentOptions
 from docker_envs.environments.conda.declarations.read import DEFAULT_FILE
 from docker_envs.errors import InvalidInputError
 from docker_envs.oci.reference import Reference
@@ -34,6 +39,41 @@ ContainerEnv = Annotated[
 ]
 
 _COMMAND = "command after the dashes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalOptions(AptOptions):
+    """What is built for this machine's engine, and how; the fields are the options of these names.
+
+    Each is one of `EnvironmentOptions` as well.
+    """
+
+    file: opt.File = None
+    base: RunBase = None
+    target: opt.Target = None
+    channel: opt.Channel = None
+    extra: opt.Extra = None
+    dependency_group: opt.DependencyGroup = None
+    build_sdists: opt.BuildSdists = None
+    python_layout: opt.Layout = None
+    offline: opt.Offline = False
+    locked: opt.Locked = False
+    frozen: opt.Frozen = False
+    cache_dir: opt.CacheDir = None
+    plain_http: PlainHttp = None
+    insecure: Insecure = None
+    ca_file: CaFile = None
+    auth_file: AuthFile = None
+
+    @property
+    def declares(self) -> bool:
+        """Whether the options themselves say what is built, so that no image is named beside them."""
+        return bool(self.file or self.apt)
+
+    def environment(self) -> EnvironmentOptions:
+        """The same as options of a build for this machine."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return EnvironmentOptions(**given, platform=[str(parse_target_platform(None))])
 
 
 class DashedCommand(TyperCommand):

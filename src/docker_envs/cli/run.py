@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from docker_envs.builder.host import parse_target_platform
-from docker_envs.cli import build_options as opt
-from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, Quiet, connection
+from docker_envs.cli.connection import Quiet, connection
 from docker_envs.cli.local_run import (
     ContainerEnv,
     DashedCommand,
     EngineImage,
+    LocalOptions,
     Publish,
-    RunBase,
     Volume,
     command_after_dashes,
     engine_name,
@@ -25,8 +23,8 @@ from docker_envs.cli.local_run import (
     loaded_request,
     name_in_engine,
 )
+from docker_envs.cli.option_values import with_options
 from docker_envs.cli.progress import reporter_for
-from docker_envs.cli.requests import EnvironmentOptions
 from docker_envs.errors import InvalidInputError
 from docker_envs.images.destination import write_artifact
 from docker_envs.images.location import Location, Transport, parse_location
@@ -41,68 +39,35 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command("run", cls=DashedCommand)
+@with_options(LocalOptions)
 def run_command(
+    options: LocalOptions,
+    *,
     ctx: typer.Context,
     words: Annotated[
         list[str] | None, typer.Argument(metavar="[REF] [-- CMD...]", help="An image, and what to run in it.")
     ] = None,
-    *,
-    file: opt.File = None,
-    base: RunBase = None,
-    channel: opt.Channel = None,
-    extra: opt.Extra = None,
-    dependency_group: opt.DependencyGroup = None,
-    build_sdists: opt.BuildSdists = None,
-    python_layout: opt.Layout = None,
-    offline: opt.Offline = False,
-    locked: opt.Locked = False,
-    frozen: opt.Frozen = False,
-    cache_dir: opt.CacheDir = None,
-    target: opt.Target = None,
     image: EngineImage = None,
     publish: Publish = None,
     volume: Volume = None,
     env: ContainerEnv = None,
     remove: Annotated[bool, typer.Option("--rm/--no-rm", help="Remove the container when it ends.")] = True,
-    plain_http: PlainHttp = None,
-    insecure: Insecure = None,
-    ca_file: CaFile = None,
-    auth_file: AuthFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Run an image, or what is declared here, with the local engine.
 
-    What is declared is built if need be, and the engine gets the layers that it lacks. Without REF it is FILE, or the
-    docker-env.yaml or environment.yml here.
+    What is declared is built if need be, and the engine gets the layers that it lacks. Without REF it is FILE and
+    Debian packages, or the docker-env.yaml or environment.yml here.
     """
-    reference, command = _split(words or [], command_after_dashes(ctx), has_file=bool(file))
-    how = connection(plain_http, insecure, ca_file, auth_file)
+    reference, command = _split(words or [], command_after_dashes(ctx), declares=options.declares)
+    how = connection(options.plain_http, options.insecure, options.ca_file, options.auth_file)
     with reporter_for(quiet=quiet) as reporter:
         transports = Transports(how, reporter=reporter)
         program = transports.engine.program()
         if reference is not None:
             name = _fetch(parse_location(reference), transports)
         else:
-            options = EnvironmentOptions(
-                base=base,
-                file=file,
-                channel=channel,
-                extra=extra,
-                dependency_group=dependency_group,
-                build_sdists=build_sdists,
-                python_layout=python_layout,
-                offline=offline,
-                locked=locked,
-                frozen=frozen,
-                cache_dir=cache_dir,
-                target=target,
-                platform=[str(parse_target_platform(None))],
-                plain_http=plain_http,
-                insecure=insecure,
-                ca_file=ca_file,
-                auth_file=auth_file,
-            )
-            job = options.job()
+            job = options.environment().job()
             name = name_in_engine(job, image)
             _build(job, name, transports)
     terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
@@ -110,16 +75,16 @@ def run_command(
     _execute([*program, "run", "--pull=never", "--interactive", *terminal, *settings, engine_name(name), *command])
 
 
-def _split(words: list[str], dashed: list[str] | None, *, has_file: bool) -> tuple[str | None, list[str]]:
+def _split(words: list[str], dashed: list[str] | None, *, declares: bool) -> tuple[str | None, list[str]]:
     """The image, if one is named, and the command.
 
     Raises:
-        InvalidInputError: There are both an image and a file.
+        InvalidInputError: There are both an image and a declaration of one.
     """
     if dashed is None:
-        return (None, words) if has_file else (next(iter(words), None), words[1:])
-    if has_file and words:
-        raise InvalidInputError("an image and `--file` exclude each other", hint="leave one out")
+        return (None, words) if declares else (next(iter(words), None), words[1:])
+    if declares and words:
+        raise InvalidInputError("an image, and `--file` or `--apt`, exclude each other", hint="leave one out")
     return next(iter(words), None), [*words[1:], *dashed]
 
 

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docker_envs.builder.host import parse_target_platform
-from docker_envs.cli import build_options as opt
 from docker_envs.cli.changes import Watched
-from docker_envs.cli.connection import AuthFile, CaFile, Insecure, PlainHttp, Quiet, connection
+from docker_envs.cli.connection import Quiet, connection
 from docker_envs.cli.container_process import ContainerProcess
 from docker_envs.cli.local_run import (
     ContainerEnv,
     DashedCommand,
     EngineImage,
+    LocalOptions,
     Publish,
-    RunBase,
     Volume,
     command_after_dashes,
     engine_name,
@@ -27,8 +25,8 @@ from docker_envs.cli.local_run import (
     loaded_request,
     name_in_engine,
 )
+from docker_envs.cli.option_values import with_options
 from docker_envs.cli.progress import LineReporter
-from docker_envs.cli.requests import EnvironmentOptions
 from docker_envs.cli.text import print_error
 from docker_envs.errors import DockerEnvsError
 from docker_envs.images.transports import Transports
@@ -40,58 +38,39 @@ if TYPE_CHECKING:
 
     from docker_envs.builder.application.sources import Look
     from docker_envs.cli.project_options import ImageJob
+    from docker_envs.cli.requests import EnvironmentOptions
     from docker_envs.report import Reporter, Task
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command("watch", cls=DashedCommand)
+@with_options(LocalOptions)
 def watch_command(
+    options: LocalOptions,
+    *,
     ctx: typer.Context,
     words: Annotated[list[str] | None, typer.Argument(metavar="[-- CMD...]", help="What to run in it.")] = None,
-    *,
-    file: opt.File = None,
-    base: RunBase = None,
-    channel: opt.Channel = None,
-    offline: opt.Offline = False,
-    cache_dir: opt.CacheDir = None,
-    target: opt.Target = None,
     image: EngineImage = None,
     publish: Publish = None,
     volume: Volume = None,
     env: ContainerEnv = None,
     run: Annotated[bool, typer.Option("--run/--no-run", help="Run it; or only build and load.")] = True,
-    plain_http: PlainHttp = None,
-    insecure: Insecure = None,
-    ca_file: CaFile = None,
-    auth_file: AuthFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Build and run again whenever sources change.
 
     That goes on until Ctrl-C. Only layers whose files have changed are made anew.
     """
-    options = EnvironmentOptions(
-        base=base,
-        file=file,
-        channel=channel,
-        offline=offline,
-        cache_dir=cache_dir,
-        target=target,
-        platform=[str(parse_target_platform(None))],
-        plain_http=plain_http,
-        insecure=insecure,
-        ca_file=ca_file,
-        auth_file=auth_file,
-    )
+    environment = options.environment()
     reporter = LineReporter(quiet=quiet)
     arguments = engine_settings(publish, volume, env)
     command = [*(words or []), *(command_after_dashes(ctx) or [])]
-    how = connection(plain_http, insecure, ca_file, auth_file)
+    how = connection(options.plain_http, options.insecure, options.ca_file, options.auth_file)
     runner = _Runner(Transports(how).engine.program(), arguments, command) if run else None
-    job = options.job()
+    job = environment.job()
     try:
-        _watch(options, job, image, runner, reporter)
+        _watch(environment, job, image, runner, reporter)
     finally:
         if runner is not None:
             runner.stop()

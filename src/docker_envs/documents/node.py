@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from docker_envs.errors import InvalidDeclarationError
+from docker_envs.errors import InvalidDeclarationError, redact
 from docker_envs.suggestion import suggest
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ class Node:
         """What it is, with its value."""
         if not self.is_scalar or self.is_null or not self.written or "\n" in self.written:
             return str(self.kind)
-        shown = self.written if len(self.written) <= _SHOWN else f"{self.written[:_SHOWN]}…"
+        # Before it is cut, for half a password could not be told from a host.
+        written = redact(self.written)
+        shown = written if len(written) <= _SHOWN else f"{written[:_SHOWN]}…"
         return f"{self.kind} (`{shown}`)"
 
     def error(self, reason: str, *, hint: str | None = None) -> InvalidDeclarationError:

@@ -18,6 +18,7 @@ class FindingKind(StrEnum):
         OUTSIDE_LINK: * A symbolic link that leads out of the prefix.
         SETUID_DROPPED: * A file lost its set-user-id or set-group-id bit.
         CAPABILITY: * A file has capabilities, which it keeps.
+        NEEDED_LIBRARY: * A file needs a shared library of the system, which it does not have.
         NOT_COMPILED: * A module has a syntax error, and so no bytecode.
     """
 
@@ -28,6 +29,7 @@ class FindingKind(StrEnum):
     OUTSIDE_LINK = "outside-link"
     SETUID_DROPPED = "setuid-dropped"
     CAPABILITY = "capability"
+    NEEDED_LIBRARY = "needed-library"
     NOT_COMPILED = "not-compiled"
 
 

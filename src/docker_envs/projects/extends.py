@@ -16,7 +16,11 @@ EXTENDS = "extends"
 
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 #: Mappings whose keys are taken one by one; all else is taken as a whole.
-_MERGED = frozenset({(), ("config",), ("config", "env"), ("config", "labels"), ("layers",), ("layers", "groups")})
+_MERGED = frozenset(
+    {(), ("apt",), ("config",), ("config", "env"), ("config", "labels"), ("layers",), ("layers", "groups")}
+)
+#: Mappings that may be written as a list, which is then the value of this key.
+_LISTED = {("apt",): "packages"}
 
 
 def merged_images(defaults: Node, images: Node) -> dict[str, Node]:
@@ -68,6 +72,7 @@ def merge(below: Node, above: Node, where: tuple[str, ...] = ()) -> Node:
     Raises:
         InvalidDeclarationError: One is no mapping, or has a key twice.
     """
+    below, above = _as_mapping(below, where), _as_mapping(above, where)
     lower, upper = below.mapping("a mapping"), above.mapping("a mapping")
     if above.kind is not Kind.MAPPING:
         return below
@@ -81,3 +86,10 @@ def merge(below: Node, above: Node, where: tuple[str, ...] = ()) -> Node:
             value = merge(known, value, inside)
         pairs.append((key, value))
     return replace(above, pairs=tuple(pairs))
+
+
+def _as_mapping(node: Node, where: tuple[str, ...]) -> Node:
+    if node.kind is not Kind.LIST or where not in _LISTED:
+        return node
+    key = replace(node, kind=Kind.TEXT, written=_LISTED[where], members=())
+    return replace(node, kind=Kind.MAPPING, members=(), pairs=((key, node),))

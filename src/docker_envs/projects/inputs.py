@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from docker_envs.builder.debs import wants_debs
+from docker_envs.builder.packages.debs import wants_debs
 from docker_envs.builder.request import PythonLayout
 from docker_envs.digest import Digest
 from docker_envs.documents.text_file import read_text

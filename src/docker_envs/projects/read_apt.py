@@ -15,6 +15,7 @@ from docker_envs.projects import checking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from docker_envs.documents.node import Node
 
@@ -48,7 +49,7 @@ def read_apt(node: Node, folder: Path) -> AptDeclaration:
         mirror=read("mirror", lambda value: checking.filled(value, "the address of a mirror"), None),
         components=read("components", lambda value: _words(value, "a list of components", "a component"), ()),
         sources=read("sources", lambda value: _sources(value, folder), ()),
-        snapshot=read("snapshot", lambda value: checking.checked(value, parse_snapshot), None),
+        snapshot=read("snapshot", _snapshot, None),
         seed=read("seed", lambda value: checking.choice(value, Seed, "a seed"), None),
         recommends=read("recommends", lambda value: value.truth("`true` or `false`"), default=False),
     )
@@ -62,6 +63,11 @@ def read_apt(node: Node, folder: Path) -> AptDeclaration:
 def _requests(node: Node) -> tuple[PackageRequest, ...]:
     items = checking.texts(node, "a list of packages", "a package such as `git`")
     return tuple(dict.fromkeys(checking.checked(item, PackageRequest.parse) for item in items))
+
+
+def _snapshot(node: Node) -> datetime:
+    """A time; YAML takes some for dates and some for numbers."""
+    return checking.checked(node, parse_snapshot, node.scalar("the time of a snapshot"))
 
 
 def _words(node: Node, what: str, each: str) -> tuple[str, ...]:
@@ -100,4 +106,4 @@ def _signed_by(node: Node, folder: Path) -> str:
     text = checking.filled(node, "a keyring, a key, or fingerprints")
     if text.startswith("-----BEGIN") or ("/" not in text and Path(text).suffix not in (".gpg", ".asc", ".pgp")):
         return text
-    return str(folder / text)
+    return str(checking.host_path(node, folder, what="a keyring"))

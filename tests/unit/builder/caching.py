@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from docker_envs.archive.compression import CompressionSetting
 from docker_envs.builder.build import build, plan_only
+from docker_envs.builder.caches.remote_caches import CacheUse
 from docker_envs.builder.forecast import expect_layers
-from docker_envs.builder.remote_caches import CacheUse
 from docker_envs.builder.request import BuildRequest, Destinations
 from docker_envs.environments.conda.declarations.declaration import Declaration
 from docker_envs.environments.conda.package import CondaPackage

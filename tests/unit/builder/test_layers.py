@@ -10,7 +10,7 @@ import pytest
 
 from docker_envs.archive.compression import Compression, CompressionSetting
 from docker_envs.archive.reader import iter_entries
-from docker_envs.builder.layer_store import LayerStore
+from docker_envs.builder.caches.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
 from docker_envs.builder.parallel import Cancelled
 from docker_envs.environments.conda.linking.link_plan import LinkOptions

@@ -11,10 +11,10 @@ import pytest
 
 from docker_envs.archive.entry import file_entry
 from docker_envs.builder.build import build as build_image
+from docker_envs.builder.caches.remote_caches import CacheUse
 from docker_envs.builder.deliver import channel_opener
 from docker_envs.builder.recorded import recorded_packages
 from docker_envs.builder.recording import SYSTEM_TITLE
-from docker_envs.builder.remote_caches import CacheUse
 from docker_envs.builder.request import Destinations
 from docker_envs.builder.updating.choose import Wanted
 from docker_envs.builder.updating.images import UpdateSettings, update_images

@@ -202,7 +202,10 @@ def test_specs_are_added_to_those_of_a_file(cache: Path, tmp_path: Path, channel
 def test_without_specs_the_image_is_the_base_and_a_note_says_so(cache: Path, tmp_path: Path) -> None:
     done = build(cache, "-o", tmp_path / "image.tar")
     assert done.status == 0
-    assert "note: no specs and no `environment.yml` here, so the image is the base as it is\n" in done.stderr
+    assert (
+        "note: no packages are named, and there is no `environment.yml` here, so the image is the base as it is\n"
+        in done.stderr
+    )
     assert read_image_file(tmp_path / "image.tar").layers == ()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from docker_envs.builder.remote_caches import CacheUse
+from docker_envs.builder.caches.remote_caches import CacheUse
 from docker_envs.cli.options import parse_caches
 from docker_envs.errors import InvalidInputError
 from docker_envs.oci.reference import Reference

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from docker_envs.fields import parse_json
-from docker_envs.projects import extends, read_config, read_environment, read_files, read_image, read_project
+from docker_envs.projects import extends, read_apt, read_config, read_environment, read_files, read_image, read_project
 from docker_envs.projects.schema import schema_text
 from tests.unit.projects.support import project
 
@@ -27,7 +27,14 @@ def document(kind: str, text: str) -> Any:
 
 @pytest.mark.parametrize(("kind", "text"), EXAMPLES)
 def test_examples_are_valid(tmp_path: Path, kind: str, text: str) -> None:
-    for name in ("pixi.lock", "conda-lock.yml", "data/keep.tmp", "pyproject.toml"):
+    for name in (
+        "pixi.lock",
+        "conda-lock.yml",
+        "data/keep.tmp",
+        "keys/example.asc",
+        "requirements.txt",
+        "pyproject.toml",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert project(tmp_path, text, "docker-env.yaml" if kind == "yaml" else "pyproject.toml").images
@@ -51,6 +58,8 @@ def test_every_key_is_documented() -> None:
         *read_config.GROUP_KEYS,
         *read_environment.INLINE_KEYS,
         *read_environment.FILE_KEYS,
+        *read_apt.APT_KEYS,
+        *read_apt.SOURCE_KEYS,
         *(key for keys in read_files.ITEM_KEYS.values() for key in keys),
         *read_image.IMAGE_KEYS,
     } - {"layers"}

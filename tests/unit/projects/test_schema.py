@@ -11,12 +11,14 @@ import pytest
 from docker_envs.builder.request import ActivationMode
 from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.environments.conda.solving.channels import ChannelPriority
+from docker_envs.environments.debian.declarations.declaration import Seed
 from docker_envs.environments.filters import Filter
 from docker_envs.fields import parse_json
 from docker_envs.planner.layering import DEFAULT_MAX_LAYERS, Strategy
 from docker_envs.projects import (
     extends,
     interpolate,
+    read_apt,
     read_config,
     read_environment,
     read_files,
@@ -50,6 +52,8 @@ def test_it_is_published_in_the_documentation() -> None:
         (DEFINITIONS["group"], read_config.GROUP_KEYS),
         (DEFINITIONS["environmentFile"], read_environment.FILE_KEYS),
         (DEFINITIONS["inlineEnvironment"], read_environment.INLINE_KEYS),
+        (TOP["apt"]["anyOf"][1], read_apt.APT_KEYS),
+        (DEFINITIONS["debianArchive"], read_apt.SOURCE_KEYS),
         (TOP["interpolate"]["items"]["anyOf"][1], interpolate.VARIABLE_KEYS),
         *zip(DEFINITIONS["files"]["oneOf"], read_files.ITEM_KEYS.values(), strict=True),
     ],
@@ -66,6 +70,7 @@ def test_keys_are_those_of_the_reader(where: dict[str, Any], keys: tuple[str, ..
         (TOP["compile"], CompilePolicy),
         (TOP["channel_priority"], ChannelPriority),
         (TOP["filters"]["items"], Filter),
+        (TOP["apt"]["anyOf"][1]["properties"]["seed"], Seed),
         (TOP["layers"]["properties"]["strategy"], Strategy),
         (DEFINITIONS["files"]["oneOf"][2]["properties"]["as"], read_files.InstallMode),
     ],

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from docker_envs.builder.base_system import check_library, find_library, library_of_config
+from docker_envs.builder.packages.base_system import check_library, find_library, library_of_config
 from docker_envs.builder.rebasing.once import Once
 from docker_envs.errors import BuildError, FormatError
 from docker_envs.records.record import read_records
 
 if TYPE_CHECKING:
-    from docker_envs.builder.base_system import CLibrary
+    from docker_envs.builder.packages.base_system import CLibrary
     from docker_envs.builder.rebasing.image import Base
     from docker_envs.digest import Digest
     from docker_envs.oci.image import Image

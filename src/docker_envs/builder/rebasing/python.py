@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from docker_envs.builder.pythons import official_python
+from docker_envs.builder.packages.pythons import official_python
 from docker_envs.errors import BuildError
 from docker_envs.records.record import read_records
 

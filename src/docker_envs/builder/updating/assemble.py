@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from docker_envs.builder.base_system import required_glibc
 from docker_envs.builder.configure import timestamp_text
+from docker_envs.builder.packages.base_system import required_glibc
 from docker_envs.builder.updating.place import NewLayers, replace_layers
 from docker_envs.environments.bytecode import CompilePolicy
 from docker_envs.records.record import RecordedLayer, record_entries

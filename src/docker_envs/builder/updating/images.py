@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from docker_envs.builder.cache import open_cache
+from docker_envs.builder.caches.cache import open_cache
+from docker_envs.builder.caches.remote_caches import CacheUse, RemoteCaches
 from docker_envs.builder.deliver import channel_opener
-from docker_envs.builder.remote_caches import CacheUse, RemoteCaches
 from docker_envs.builder.updating.update import Updater
 from docker_envs.images.destination import check_destination, write_artifact
 from docker_envs.images.rewrite import edit_artifact

@@ -13,8 +13,8 @@ from docker_envs.errors import FormatError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from docker_envs.builder.fetching import Archives
-    from docker_envs.builder.pythons import WheelPlace
+    from docker_envs.builder.packages.fetching import Archives
+    from docker_envs.builder.packages.pythons import WheelPlace
     from docker_envs.builder.updating.place import Place
     from docker_envs.digest import Digest
     from docker_envs.oci.layer import Layer

@@ -7,15 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.compression import CompressionSetting
-from docker_envs.builder.base_system import CLibrary, check_library, find_library, required_glibc
-from docker_envs.builder.cached_layers import CachedLayers, Makers
-from docker_envs.builder.layer_store import LayerStore
+from docker_envs.builder.caches.cached_layers import CachedLayers, Makers
+from docker_envs.builder.caches.layer_store import LayerStore
 from docker_envs.builder.layers import LayerMaker
+from docker_envs.builder.packages.base_system import CLibrary, check_library, find_library, required_glibc
+from docker_envs.builder.packages.resolve import DOWNLOADS
 from docker_envs.builder.parallel import cores, map_parallel
 from docker_envs.builder.recorded import recorded_packages
 from docker_envs.builder.recorded_plan import plan_recorded
 from docker_envs.builder.recording import check_packages
-from docker_envs.builder.resolve import DOWNLOADS
 from docker_envs.builder.updating.assemble import assemble
 from docker_envs.builder.updating.choose import choose_packages
 from docker_envs.builder.updating.groups import updated_groups
@@ -28,9 +28,9 @@ from docker_envs.version import DIGEST_FORMAT
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from docker_envs.builder.cache import CacheDirectory
+    from docker_envs.builder.caches.cache import CacheDirectory
+    from docker_envs.builder.caches.remote_caches import RemoteCaches
     from docker_envs.builder.recorded import AnyPackage
-    from docker_envs.builder.remote_caches import RemoteCaches
     from docker_envs.builder.updating.choose import Wanted
     from docker_envs.builder.updating.place import Place
     from docker_envs.oci.image import Image

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import DIRECTORY_MTIME, file_entry
@@ -36,12 +37,14 @@ class DebianEnvironment:
         findings: What their scripts would have done, and was left out.
         scripts: Those of the findings without which something may be missing.
         savings: What each filter that was asked for leaves out.
+        libraries: Names of the shared libraries that the system has, its base's included.
         files: Contents of those of the entries that are not made of the packages, by path.
         release: Values of the `os-release` of the whole system, empty where it has none.
     """
 
     packages: tuple[PlannedDeb, ...] = ()
     entries: tuple[Entry, ...] = ()
+    libraries: frozenset[str] = frozenset()
     files: Mapping[str, bytes] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     scripts: tuple[Finding, ...] = ()
@@ -99,6 +102,7 @@ def plan_system(
     return DebianEnvironment(
         packages=planned,
         entries=tuple(entries),
+        libraries=frozenset(_libraries(planned, base)),
         files=files or {},
         findings=tuple(_finding(each) for each in system.findings),
         scripts=tuple(_finding(each) for each in system.findings if not each.is_harmless),
@@ -116,6 +120,14 @@ def _release(packages: Sequence[ReadDeb], base: BaseSystem) -> Mapping[str, str]
 def _planned(read: ReadDeb, system: DebianSystem) -> PlannedDeb:
     placement = system.placements[read.metadata.control.file_stem]
     return PlannedDeb(read, DebLayer(placement, has_status=not system.has_dpkg))
+
+
+def _libraries(packages: Sequence[PlannedDeb], base: BaseSystem) -> Iterator[str]:
+    paths = (path for package in packages for path in package.files())
+    for path in chain(paths, (entry.path for entry in base.entries)):
+        name = path.rpartition("/")[2]
+        if name.startswith("lib") and ".so" in name:
+            yield name
 
 
 def _finding(found: ScriptFinding) -> Finding:

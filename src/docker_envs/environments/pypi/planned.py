@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from docker_envs.environments.bytecode import Compiler
 from docker_envs.environments.planned import PlannedPackage
 from docker_envs.environments.pypi.bytecode import with_bytecode
+from docker_envs.environments.pypi.needed_libraries import with_needs
 from docker_envs.environments.pypi.wheel import Wheel
 from docker_envs.records.record import PYPI, RecordedPackage, qualified_name
 
@@ -207,12 +208,13 @@ class PlannedWheel(PlannedPackage):
         """Its files as an installer would put them, see `Wheel.entries`, and their bytecode."""
         place = self.read.installation
         with Wheel(host_path) as wheel:
-            entries = wheel.entries(
+            installed = wheel.entries(
                 place,
                 requested=self.locked.requested,
                 direct_url=self.locked.direct_url(),
                 omitted=self.omitted,
             )
+            entries = with_needs(installed, package=self.name, findings=findings)
             if self.interpreter is None:
                 yield from entries
                 return

@@ -6,6 +6,7 @@ Spec: POSIX.1-2024, XCU 2.7 "Redirection", 2.9 "Shell Commands", 2.10 "Shell Gra
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from docker_envs.environments.shell.conditions import ConditionReader
 from docker_envs.environments.shell.syntax import (
@@ -46,6 +47,7 @@ _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _DECLARING = ("export", "readonly")
 
 
+@lru_cache(maxsize=256)
 def parse_script(text: str, *, limit: int) -> Block:
     """The commands of a script, which has no more than `limit` characters.
 

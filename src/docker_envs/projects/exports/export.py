@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from docker_envs.projects.exports.docker_env import docker_env_yaml
 from docker_envs.projects.exports.environment_yml import environment_yml
 from docker_envs.projects.exports.explicit import explicit_list
+from docker_envs.projects.exports.lists import apt_txt, requirements_txt
 from docker_envs.projects.exports.pixi_lock import pixi_lock
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ class ExportFormat(StrEnum):
     ENVIRONMENT_YML = "environment.yml"
     EXPLICIT = "explicit"
     PIXI_LOCK = "pixi.lock"
+    REQUIREMENTS_TXT = "requirements.txt"
+    APT_TXT = "apt.txt"
     DOCKER_ENV_YAML = "docker-env.yaml"
     RECORD = "record"
 
@@ -37,6 +40,7 @@ def export_record(image: Image, record: Record, kind: ExportFormat) -> str:
     Raises:
         FormatError: The record names a package that can be none.
         InvalidInputError: The format cannot say what the record does.
+        NotFoundError: The record has nothing that the format is about.
     """
     match kind:
         case ExportFormat.ENVIRONMENT_YML:
@@ -45,6 +49,10 @@ def export_record(image: Image, record: Record, kind: ExportFormat) -> str:
             return explicit_list(record)
         case ExportFormat.PIXI_LOCK:
             return pixi_lock(record)
+        case ExportFormat.REQUIREMENTS_TXT:
+            return requirements_txt(record)
+        case ExportFormat.APT_TXT:
+            return apt_txt(record)
         case ExportFormat.DOCKER_ENV_YAML:
             return docker_env_yaml(image, record)
         case ExportFormat.RECORD:

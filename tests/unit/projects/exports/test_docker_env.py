@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from docker_envs.builder.request import PythonLayout
+from docker_envs.environments.debian.declarations.declaration import Seed
 from docker_envs.images.container import ContainerSettings, Healthcheck
 from docker_envs.oci.edit import append_layer, with_annotations
 from docker_envs.oci.reference import Reference
@@ -100,6 +102,35 @@ def test_layers_that_it_cannot_hold(tmp_path: Path) -> None:
     text = docker_env_yaml(recorded_image(some), some)
     assert text.startswith("# not here: files: evil: 1\n")
     assert "entrypoint" not in text
+
+
+def test_debian_packages_and_a_virtual_environment(tmp_path: Path) -> None:
+    facts = {"build": "", "subdir": "amd64"}
+    some = record(
+        package("flask", kind="pypi", version="3.0", url="https://x/flask-3.0-py3-none-any.whl"),
+        package("python3", kind="deb", version="3.13.5-1", url="http://x/pool/python3.deb", **facts),
+        prefix="/opt/venv",
+        python=RecordedPython(layout="venv", program="/usr/bin/python3", version="3.13", site_packages="lib"),
+        variables={"A": "1"},
+        layers=(RecordedLayer(diff_id="x", title="system of the Debian packages"),),
+    )
+    only = read(tmp_path, recorded_image(some), some)
+    assert only.apt is not None
+    assert [str(each) for each in only.apt.requests] == ["python3=3.13.5-1"]
+    assert only.apt.seed is Seed.NONE
+    (environment,) = only.environments
+    assert isinstance(environment, InlineEnvironment)
+    assert (environment.channels, environment.dependencies, environment.variables) == ((), (), {})
+    assert len(environment.pip) == 1
+    assert (only.prefix, only.python_layout, only.config.env) == (None, PythonLayout.VENV, {"A": "1"})
+    assert "system of" not in docker_env_yaml(recorded_image(some), some)
+
+
+def test_debian_packages_alone(tmp_path: Path) -> None:
+    some = record(package("git", kind="deb", version="1:2.47-1", subdir="amd64"), prefix="/usr")
+    only = read(tmp_path, recorded_image(some), some)
+    assert (only.environments, only.prefix) == ((), None)
+    assert "# not here: where Debian packages are from" in docker_env_yaml(recorded_image(some), some)
 
 
 @pytest.mark.parametrize(

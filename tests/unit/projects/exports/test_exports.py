@@ -9,15 +9,19 @@ import pytest
 from docker_envs.environments.conda.declarations.environment_yml import read_environment_yml
 from docker_envs.environments.conda.declarations.explicit import read_explicit
 from docker_envs.environments.conda.declarations.pixi_lock import read_pixi_lock
-from docker_envs.errors import FormatError, InvalidInputError
+from docker_envs.environments.debian.declarations.apt_txt import read_apt_txt
+from docker_envs.environments.pypi.declarations.declaration import PypiRequirement
+from docker_envs.environments.pypi.declarations.requirements_txt import read_requirements_txt
+from docker_envs.errors import FormatError, InvalidInputError, NotFoundError
 from docker_envs.oci.descriptor import Platform
 from docker_envs.projects.exports.export import ExportFormat, export_record
+from docker_envs.records.record import RecordedPython
 from tests.recorded import CHANNEL, package, record, recorded_image
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from docker_envs.records.record import Record
+    from docker_envs.records.record import Record, RecordedPackage
 
 AMD64 = Platform("linux", "amd64")
 OTHER = "https://conda.example/a"
@@ -95,6 +99,90 @@ def test_hostile_records(kind: ExportFormat, fields: dict[str, Any]) -> None:
         export(record(package(**fields)), kind)
 
 
-def test_other_kinds_of_packages() -> None:
-    with pytest.raises(InvalidInputError, match="`flask` is a package of kind `pypi`"):
-        export(record(package("flask", kind="pypi")), ExportFormat.EXPLICIT)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": "pypi", "version": "1 --index-url=https://evil.example"},
+        {"kind": "pypi", "version": "1; x"},
+        {"kind": "pypi", "name": "-r x"},
+        {"kind": "pypi", "url": "https://x/${SECRET}.whl"},
+        {"kind": "pypi", "sha256": "0"},
+        {"kind": "deb", "version": "1\nother"},
+        {"kind": "deb", "version": "1/sid"},
+        {"kind": "deb", "version": "*"},
+        {"kind": "deb", "name": "Git"},
+        {"kind": "deb", "subdir": "amd64 i386"},
+    ],
+)
+@pytest.mark.parametrize(
+    "kind",
+    [ExportFormat.ENVIRONMENT_YML, ExportFormat.DOCKER_ENV_YAML, ExportFormat.REQUIREMENTS_TXT, ExportFormat.APT_TXT],
+)
+def test_hostile_records_of_other_kinds(kind: ExportFormat, fields: dict[str, Any]) -> None:
+    with pytest.raises(FormatError, match="no valid one"):
+        export(record(package(**{"name": "zlib", **fields})), kind)
+
+
+FLASK = package("flask", kind="pypi", build="", subdir="", version="3.0", url="https://x/flask-3.0-py3-none-any.whl")
+OWN = package("own", kind="pypi", build="", subdir="", version="1", direct=True, url="https://x/own-1-py3-none-any.whl")
+GIT = package("git", kind="deb", build="", subdir="amd64", version="1:2.47.3-0+deb13u1", url="http://x/pool/git.deb")
+HASH = f"--hash=sha256:{FLASK.sha256}"
+
+
+@pytest.mark.parametrize("kind", [ExportFormat.EXPLICIT, ExportFormat.PIXI_LOCK])
+@pytest.mark.parametrize(("other", "what"), [(FLASK, "packages from PyPI"), (GIT, "Debian packages")])
+def test_files_of_conda_name_nothing_else(kind: ExportFormat, other: RecordedPackage, what: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        export(record(package("zlib"), other), kind)
+    assert str(caught.value) == f"`{other.name}` is among the {what} of the image, which this format cannot name"
+
+
+def test_a_kind_that_is_not_known() -> None:
+    with pytest.raises(InvalidInputError, match="`zlib` is a package of kind `rpm`, which this release does not know"):
+        export(record(package("zlib", kind="rpm")), ExportFormat.DOCKER_ENV_YAML)
+
+
+def test_environment_yml_with_packages_from_pypi(tmp_path: Path) -> None:
+    text = export(record(package("python"), FLASK, OWN), ExportFormat.ENVIRONMENT_YML)
+    assert text.endswith(
+        f"- python=1.3.1=h_0\n- pip:\n  - flask==3.0 {HASH}\n  - own @ {OWN.url} --hash=sha256:{OWN.sha256}\n"
+    )
+    declaration = read_environment_yml(tmp_path / "environment.yml", text, with_pip=True)
+    assert [line.text for line in declaration.pip] == [
+        f"flask==3.0 {HASH}", f"own @ {OWN.url} --hash=sha256:{OWN.sha256}",
+    ]  # fmt: skip
+
+
+def test_environment_yml_cannot_name_debian_packages() -> None:
+    with pytest.raises(InvalidInputError, match="`git` is among the Debian packages"):
+        export(record(package("zlib"), GIT), ExportFormat.ENVIRONMENT_YML)
+
+
+def test_environment_yml_cannot_name_another_python() -> None:
+    python = RecordedPython(layout="venv", program="/usr/bin/python3", version="3.13", site_packages="lib")
+    with pytest.raises(InvalidInputError, match="for a Python that is none of conda's"):
+        export(record(FLASK, python=python, prefix="/opt/venv"), ExportFormat.ENVIRONMENT_YML)
+
+
+def test_lists(tmp_path: Path) -> None:
+    mixed = record(package("zlib"), FLASK, GIT)
+    text = export(mixed, ExportFormat.REQUIREMENTS_TXT)
+    assert text == f"flask==3.0 {HASH}\n"
+    (tmp_path / "requirements.txt").write_text(text)
+    (found,) = read_requirements_txt(tmp_path / "requirements.txt").requirements
+    assert isinstance(found, PypiRequirement)
+    assert (found.text, found.hashes) == ("flask==3.0", (f"sha256:{FLASK.sha256}",))
+    (tmp_path / "apt.txt").write_text(export(mixed, ExportFormat.APT_TXT))
+    assert [str(each) for each in read_apt_txt(tmp_path / "apt.txt").requests] == ["git=1:2.47.3-0+deb13u1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (ExportFormat.REQUIREMENTS_TXT, "the record of `/opt/conda` has no packages from PyPI"),
+        (ExportFormat.APT_TXT, "the record of `/opt/conda` has no Debian packages"),
+    ],
+)
+def test_lists_without_items(kind: ExportFormat, message: str) -> None:
+    with pytest.raises(NotFoundError, match=message):
+        export(record(package("zlib")), kind)

@@ -15,6 +15,7 @@ from docker_envs.environments.debian.declarations.source import (
 from docker_envs.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from docker_envs.environments.debian.declarations.declaration import Seed
@@ -45,7 +46,11 @@ class AptSettings:
 
 
 def declare_packages(
-    requests: tuple[PackageRequest, ...], settings: AptSettings, *, source: str, option: str = "{}"
+    requests: tuple[PackageRequest, ...],
+    settings: AptSettings,
+    *,
+    source: str,
+    names: Mapping[str, str] | None = None,
 ) -> AptDeclaration:
     """A declaration of packages.
 
@@ -53,12 +58,12 @@ def declare_packages(
         requests: The packages.
         settings: Where they come from, and how they are chosen.
         source: Where this was read, for messages.
-        option: How what can be said is called there, with `{}` for the name of an attribute of `AptSettings`.
+        names: How attributes of `AptSettings` are called there, where that differs.
 
     Raises:
         InvalidInputError: What is said contradicts itself, or a name cannot be one.
     """
-    named = {name: f"`{option.format(name)}`" for name in ("suite", "mirror", "components", "sources")}
+    named = {name: f"`{(names or {}).get(name, name)}`" for name in ("suite", "mirror", "components", "sources")}
     about_debian = [named[name] for name in ("suite", "mirror", "components") if getattr(settings, name)]
     if settings.sources and about_debian:
         raise InvalidInputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from docker_envs.errors import InvalidInputError
 
@@ -47,9 +47,11 @@ class AptSource:
     check_valid_until: bool = True
 
     def __post_init__(self) -> None:
-        if urlsplit(self.uri).scheme not in _SCHEMES:
+        if not _is_address(self.uri):
+            # What is no URL may hold a password all the same, in a place where nothing else would take it away.
             raise InvalidInputError(
-                f"`{self.uri}` is not the address of an archive", hint="it starts with `https://`, `http://` or `file:`"
+                f"`{self.uri.rpartition('@')[2]}` is not the address of an archive",
+                hint="it starts with `https://`, `http://` or `file:`",
             )
         if not self.suites:
             raise InvalidInputError(f"`{self.uri}` is named without a suite", hint=f"such as `{DEFAULT_SUITE}`")
@@ -68,6 +70,12 @@ class AptSource:
         """The address with a slash at its end."""
         return self.uri.rstrip("/") + "/"
 
+    @property
+    def public_uri(self) -> str:
+        """The address without credentials."""
+        parts = urlsplit(self.uri)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
     def at(self, time: datetime, *, archive: str = SNAPSHOT_ARCHIVE) -> AptSource:
         """As it was at a time.
 
@@ -85,6 +93,14 @@ class AptSource:
                 hint=f"these have: {', '.join(f'`…/{each}`' for each in _SNAPSHOT_NAMES)}",
             )
         return replace(self, uri=f"{archive.rstrip('/')}/{name}/{snapshot_text(time)}", check_valid_until=False)
+
+
+def _is_address(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # brackets that hold no IPv6 address
+        return False
+    return parts.scheme in _SCHEMES and bool(parts.hostname if parts.scheme != "file" else parts.path)
 
 
 def debian_sources(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LINE = re.compile(r"(?P<type>deb|deb-src)\s+(?:\[(?P<options>[^\]]*)\]\s*)?(?P<uri>\S+)\s+(?P<suite>\S+)(?P<rest>.*)")
+# Also of what is no URL, so that no password of a mistyped line is shown.
+_USERINFO = re.compile(r"[^\s/]*@")
 _NO = frozenset({"no", "false", "without", "off", "disable"})
 # Of the one machine that has them: media, and programs that choose a mirror.
 _LOCAL = ("cdrom:", "mirror", "tor+", "ssh:", "rsh:")
@@ -66,7 +68,9 @@ def parse_source(line: str, place: str) -> list[AptSource]:
     match = _LINE.fullmatch(line)
     if match is None:
         raise InvalidDeclarationError(
-            place, f"{line!r} does not name an archive", hint="write it as `deb https://HOST/debian SUITE main`"
+            place,
+            f"{_USERINFO.sub('', line)!r} does not name an archive",
+            hint="write it as `deb https://HOST/debian SUITE main`",
         )
     options = dict(option.partition("=")[::2] for option in (match["options"] or "").split())
     fields = {

@@ -169,10 +169,11 @@ class _Assembly:
         entries = [_moved(entry, path) for entry in package.files if (path := placement.place(entry)) is not None]
         return Placement(links, placement.diversions, (left_out & own) | trimmed_paths(entries, filters))
 
-    def _placed(self) -> Iterator[Entry]:
+    def _placed(self, kind: Kind | None = None) -> Iterator[Entry]:
+        """Entries of all packages, or those of one kind, with their paths in the image."""
         for package in self._packages:
             placement = self.placements[package.control.file_stem]
-            for entry in package.files:
+            for entry in package.files if kind is None else (each for each in package.files if each.kind is kind):
                 path = placement.place(entry)
                 if path is not None:
                     moved = _moved(entry, path)
@@ -272,9 +273,14 @@ class _Assembly:
         for path in sorted(files.removed):
             self._findings.append(Finding(*self._removers[path], 0, f"rm /{path}", Reason.FILE))
         placements = self._final_placements()
-        present = {*files.added, *(entry.path for entry in self._placed())}
-        removed = self._base.outdated(self._packages, present, self._links)
-        return DebianSystem(placements, self._entries(), self._findings, has_dpkg, removed)
+        return DebianSystem(placements, self._entries(), self._findings, has_dpkg, self._outdated())
+
+    def _outdated(self) -> Sequence[str]:
+        """What only older versions of packages have, which the base has."""
+        if self._before.keys().isdisjoint(package.name for package in self._packages):
+            return ()
+        present = {*self._files.added, *(entry.path for entry in self._placed())}
+        return self._base.outdated(self._packages, present, self._links)
 
     def _final_placements(self) -> dict[str, Placement]:
         """With what scripts made of the attributes of packages' files."""
@@ -301,9 +307,8 @@ class _Assembly:
         """What was added, with every directory that is not as directories are when nobody says how."""
         special = {
             path: entry
-            for entry in self._placed()
-            if entry.kind is Kind.DIRECTORY
-            and (path := entry.path) not in self._files.added
+            for entry in self._placed(Kind.DIRECTORY)
+            if (path := entry.path) not in self._files.added
             and (found := self._files.lookup(f"/{path}", follow=False)) is not None
             and found.kind is Kind.DIRECTORY
             and (found.mode, found.uid, found.gid) != (DIRECTORY_MODE, 0, 0)

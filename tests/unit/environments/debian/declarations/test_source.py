@@ -80,3 +80,24 @@ def test_merge() -> None:
     assert merge_apt_declarations([one, two]) == AptDeclaration(
         (git, curl), debian_sources("bookworm"), TIME, Seed.APT, recommends=True, source="one, two"
     )
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("https://me:sec@ret@host:8080/debian", "https://host:8080/debian"),
+        ("http://host/debian/", "http://host/debian/"),
+        ("file:/srv/debian", "file:///srv/debian"),
+    ],
+)
+def test_addresses_without_credentials(uri: str, expected: str) -> None:
+    assert AptSource(uri, ("./",)).public_uri == expected
+
+
+@pytest.mark.parametrize(
+    "uri", ["https:me:secret@host", "me:secret@host/debian", "http://me:secret@[x", "https://", "file:", "ftp://host"]
+)
+def test_what_is_no_address(uri: str) -> None:
+    with pytest.raises(InvalidInputError, match="is not the address of an archive") as caught:
+        AptSource(uri, ("./",))
+    assert "secret" not in str(caught.value)

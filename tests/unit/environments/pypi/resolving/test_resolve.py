@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from docker_envs.builder.cache import CacheDirectory
-from docker_envs.builder.fetching import PackageFetcher
+from docker_envs.builder.caches.cache import CacheDirectory
+from docker_envs.builder.packages.fetching import PackageFetcher
 from docker_envs.environments.pypi.declarations.declaration import PypiIndexes
 from docker_envs.environments.pypi.declarations.requirements_txt import read_requirements_txt
 from docker_envs.environments.pypi.resolving.installed import InstalledDistribution

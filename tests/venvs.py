@@ -1,0 +1,52 @@
+"""Virtual environments in images, beside those that `uv pip install` makes of the same wheels."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from docker_envs.archive.entry import Kind
+from docker_envs.archive.whiteout import iter_flattened
+from tests.installed_wheels import Node, install_with_uv, read_tree, unexplained
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from docker_envs.oci.image import Image
+
+
+def differences_to_uv(
+    image: Image, prefix: Path, cache: Path, *, requested: Collection[str], folder: Path
+) -> tuple[list[str], dict[str, Node]]:
+    """What is not as uv puts it, and what there is.
+
+    Args:
+        image: Has an environment at the prefix.
+        prefix: A path where uv may write.
+        cache: Of the build that made the image, and of no other.
+        requested: Names of the distributions that the declaration names itself.
+        folder: For temporary files.
+    """
+    wheels = sorted((cache / "packages").glob("*/*.whl"))
+    install_with_uv(wheels, prefix, str(Path(sys.executable).resolve()), folder=folder)
+    theirs, ours = read_tree(prefix), _tree(image, f"{str(prefix)[1:]}/")
+    # Its home is that of another Python here; and only what a declaration names is requested, which `RECORD` tells.
+    assert b"home = /usr/bin\n" in ours.pop("pyvenv.cfg").content
+    del theirs["pyvenv.cfg"]
+    marked = {path for path in ours if path.endswith("/REQUESTED")}
+    assert {path.partition(".dist-info")[0].rpartition("/")[2].partition("-")[0] for path in marked} == set(requested)
+    for path in {path for path in theirs if path.endswith("/REQUESTED")} - marked:
+        del theirs[path]
+    return [each for each in unexplained(ours, theirs) if "/RECORD" not in each], ours
+
+
+def _tree(image: Image, root: str) -> dict[str, Node]:
+    found: dict[str, Node] = {}
+    for entry in iter_flattened([layer.open_tar for layer in image.layers], source="test"):
+        path = entry.path.removeprefix(root)
+        if path != entry.path and entry.kind is Kind.SYMLINK:
+            found[path] = Node(0, entry.link.encode())
+        elif path != entry.path and entry.kind is Kind.FILE and not path.startswith("share/docker-envs/"):
+            found[path] = Node(entry.mode, entry.read())
+    return found
