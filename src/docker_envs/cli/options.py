@@ -8,8 +8,8 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from docker_envs.builder.host import parse_target_platform
 from docker_envs.builder.caches.remote_caches import CacheUse
+from docker_envs.builder.host import parse_target_platform
 from docker_envs.builder.request import AttachmentKind, Attachments
 from docker_envs.errors import InvalidInputError
 from docker_envs.images.location import parse_location

@@ -9,8 +9,8 @@ import msgspec
 
 from docker_envs.builder.caches.base_store import BaseStore
 from docker_envs.builder.caches.cache import open_cache
-from docker_envs.builder.packages.choosing import choose_packages
 from docker_envs.builder.deliver import Delivery
+from docker_envs.builder.packages.choosing import choose_packages
 from docker_envs.builder.request import Destinations
 from docker_envs.digest import Digest
 from docker_envs.errors import InvalidInputError
