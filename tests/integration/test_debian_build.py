@@ -12,7 +12,7 @@ import pytest
 from docker_envs.archive.whiteout import iter_flattened
 from tests.base_image import HOST_ARCHITECTURE
 from tests.builds import docker_envs, read_image_file
-from tests.debian import bootstrap, tree_of_entries, tree_of_folder
+from tests.debian import MIRROR, bootstrap, tree_of_entries, tree_of_folder
 from tests.integration.test_debian_system import ALLOWED, PYTHON, differences
 from tests.services import require_programs
 
@@ -52,8 +52,9 @@ def test_an_image_without_a_shell_runs(engine: Engine, cache: Path, tmp_path: Pa
 
 def test_the_image_is_what_mmdebstrap_makes(cache: Path, tmp_path: Path) -> None:
     made = tmp_path / "made.tar"
-    packages = ("--apt", "python3", "--apt", "ca-certificates", "--apt-seed", "apt", "--keep-setuid")
-    build(cache, "-b", "scratch", *packages, "-o", made)
+    packages = ("--apt", "python3,ca-certificates", "--apt-seed", "apt", "--apt-source", f"deb {MIRROR} {SUITE} main")
+    done = docker_envs("build", "-b", "scratch", *packages, "-o", made, cache=cache)
+    assert done.status == 0, done.stderr
     image = read_image_file(made)
     expected = tree_of_folder(bootstrap(SUITE, tmp_path / "root", "python3", "ca-certificates").root)
     actual = tree_of_entries(iter_flattened([layer.open_tar for layer in image.layers], source="test"))

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Root = tuple[str, tuple[Option, ...]]
 
+#: What merges `/bin` and its like into `/usr`, and what says that this was done; packages need one of them.
+_MERGING, _MERGED = "usrmerge", "usr-is-merged"
+
 
 @dataclass(frozen=True, slots=True)
 class Solution:
@@ -88,6 +91,10 @@ class _Solving:
         seeded = [self._by_name(name) for name in _seeded(self._seed, self._index)]
         kept = [self._by_name(name) for name in self._pool.installed]
         chosen = self._choose([*asked, *seeded], kept)
+        if self._seed is not Seed.NONE and any(each.name == _MERGING for each in chosen):
+            # A system that is made from nothing is merged from the start, and needs no program (and no Perl) for that.
+            seeded += [self._by_name(_MERGED)] if self._pool.candidates(_MERGED) else []
+            chosen = self._choose([*asked, *seeded], kept)
         if recommends:
             chosen = self._with_recommended([*asked, *seeded], kept, chosen)
         new = [each for each in chosen if each.installed is None]

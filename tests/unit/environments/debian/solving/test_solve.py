@@ -178,6 +178,18 @@ def test_backports_come_only_when_asked_for(tmp_path: Path) -> None:
     assert versions("a=9*") == versions("a/tester-backports") == ["9.0"]
 
 
+def test_a_system_from_nothing_is_merged_without_a_program(tmp_path: Path) -> None:
+    debs = [deb("base-files"), deb("helper", depends="usrmerge | usr-is-merged"), deb("usrmerge", depends="perl")]
+    debs += [deb("perl"), deb("usr-is-merged", conflicts="usrmerge")]
+    index = index_of(tmp_path, [Suite(debs=debs)])
+
+    def names(seed: Seed) -> set[str]:
+        return {each.name for each in solve([PackageRequest.parse("helper")], index, seed=seed).packages}
+
+    assert names(Seed.BASE) == {"base-files", "helper", "usr-is-merged"}
+    assert names(Seed.NONE) == {"helper", "usrmerge", "perl"}
+
+
 # It ends at once, since rattler's threads may crash an interpreter that takes itself apart.
 CHILD = """\
 import os, sys
