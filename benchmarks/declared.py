@@ -30,7 +30,7 @@ from benchmarks.building.report import machine, targets_table, ways_table
 from benchmarks.building.scenarios import Bench
 from benchmarks.building.services import engine, small_base
 from benchmarks.declaring import debian
-from benchmarks.declaring.base import python_base
+from benchmarks.declaring.base import PythonSystem, python_base, python_system
 from benchmarks.declaring.comparing import Comparison, outcomes, tables
 from benchmarks.declaring.debian_ways import Ours as DebianOurs
 from benchmarks.declaring.mirror import run_mirror
@@ -59,10 +59,11 @@ def main() -> None:
         bench = Bench(work, "", options.runs, "gzip")
         warnings: list[str] = []
         comparison = Comparison(bench, mirror, warnings.append)
+        system = python_system(work / "system", mirror)
         if "requirements" in options.parts:
-            _requirements(comparison, running, options)
+            _requirements(comparison, system, running, options)
         if "debian" in options.parts:
-            _debian(comparison, running, options)
+            _debian(comparison, system, running, options)
     if options.json:
         options.json.write_text(document(bench.results))
     print(markdown(bench.results))
@@ -80,7 +81,11 @@ def _options() -> argparse.Namespace:
     add("--mirror", type=Path, help="folder where the mirror keeps what comes from the network (default: a new one)")
     add("--work", type=Path, help="directory for everything that is made and deleted, with room for it")
     add("--json", type=Path, help="write all figures to this file")
-    add("--quick", action="store_true", help="everything once, with small packages from PyPI and without apt")
+    add(
+        "--quick",
+        action="store_true",
+        help="everything once, with small packages from PyPI, and Debian packages without apt to a registry alone",
+    )
     options = parser.parse_args()
     for name, known in (("parts", _PARTS), ("ways", _WAYS)):
         chosen = getattr(options, name).split(",")
@@ -92,10 +97,12 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _requirements(comparison: Comparison, running: RunningEngine | None, options: argparse.Namespace) -> None:
+def _requirements(
+    comparison: Comparison, system: PythonSystem, running: RunningEngine | None, options: argparse.Namespace
+) -> None:
     bench, mirror = comparison.bench, comparison.mirror
     project = Project.of("requirements.txt", QUICK_REQUIREMENTS if options.quick else REQUIREMENTS)
-    comparison = replace(comparison, bench=replace(bench, base=python_base(bench.work / "python-base", mirror)))
+    comparison = replace(comparison, bench=replace(bench, base=python_base(bench.work / "python-base", system)))
     ours = Ours(mirror.url(INDEX))
     with comparison.bench.folder() as folder, comparison.bench.registry() as room:
         # So that the mirror has it all.
@@ -111,10 +118,12 @@ def _requirements(comparison: Comparison, running: RunningEngine | None, options
             comparison.requirements(project, way)
 
 
-def _debian(comparison: Comparison, running: RunningEngine | None, options: argparse.Namespace) -> None:
+def _debian(
+    comparison: Comparison, system: PythonSystem, running: RunningEngine | None, options: argparse.Namespace
+) -> None:
     bench, mirror = comparison.bench, comparison.mirror
     comparison = replace(comparison, bench=replace(bench, base=small_base(bench.work / "small-base")))
-    archives = debian.prepare(mirror, bench.work / "debian")
+    archives = debian.prepare(mirror, system, bench.work / "debian")
     sets = (debian.WITHOUT_SHELL,) if options.quick else (debian.WITHOUT_SHELL, debian.WITH_APT)
     for packages in sets:
         # So that the mirror has it all.
@@ -123,7 +132,9 @@ def _debian(comparison: Comparison, running: RunningEngine | None, options: argp
     for run in range(max(options.runs, options.peer_runs)):
         for packages in sets:
             if run < options.runs and "ours" in options.ways:
-                comparison.debian_ours(packages, archives)
+                if not options.quick:
+                    comparison.debian_tar(packages, archives)
+                comparison.debian_pushed(packages, archives)
             if run < options.peer_runs and "mmdebstrap" in options.ways:
                 comparison.debian_bootstrap(packages, archives, running)
 

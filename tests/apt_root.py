@@ -79,6 +79,16 @@ class AptRoot:
             AptError: One cannot be reached, or is not what it must be.
         """
         self.run("apt-get", "update", "--error-on=any")
+        self._cache()
+
+    def set_status(self, text: str) -> None:
+        """Pretend that what dpkg's status says is installed."""
+        (self.root / "status").write_text(text)
+        self._cache()
+
+    def _cache(self) -> None:
+        """Let apt read its lists and the status once, and not for every choice again."""
+        self.run("apt-cache", "gencaches")
 
     def chosen(self, requests: Sequence[str]) -> dict[str, str]:
         """Versions by name of what would be installed or replaced."""
@@ -94,5 +104,5 @@ class AptRoot:
         """
         shown = self.run("apt-cache", "show", *(f"{package.name}={package.version}" for package in packages))
         status = re.sub(r"^(Package: .*)$", r"\1\nStatus: install ok installed", shown, flags=re.MULTILINE)
-        (self.root / "status").write_text(status)
+        self.set_status(status)
         return status

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
+import os
 import re
 import stat
 import subprocess
@@ -35,6 +37,8 @@ MIRROR = "http://deb.debian.org/debian"
 _HOOKS = "/usr/share/mmdebstrap/hooks/maybe-merged-usr"
 # So that the archives stay, and nothing of what scripts made is cleaned away.
 _KEPT = "essential/unlink,cleanup/apt,cleanup/reproducible"
+#: What is in the system that tests share.
+SHARED = ("python3", "python3-pip", "ca-certificates")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,17 @@ def bootstrap(suite: str, folder: Path, *include: str) -> Bootstrapped:
         pytest.skip(f"no Debian mirror is reached: {done.stderr[-500:]}")
     assert done.returncode == 0, done.stderr
     return Bootstrapped(folder)
+
+
+def shared_bootstrap(suite: str, factory: pytest.TempPathFactory) -> Bootstrapped:
+    """The system that all tests of a run share, made by the worker that needs it first; not to be changed."""
+    folder = factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else factory.getbasetemp()
+    made = folder / f"bootstrapped-{suite}"
+    with (folder / f"{made.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            bootstrap(suite, made.with_suffix(".part"), *SHARED).root.rename(made)
+    return Bootstrapped(made)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from docker_envs.archive.entry import Kind
 from docker_envs.archive.whiteout import iter_flattened
+from docker_envs.records.record import read_records
 from tests.installed_wheels import Node, install_with_uv, read_tree, unexplained
 
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ def differences_to_uv(
     Args:
         image: Has an environment at the prefix.
         prefix: A path where uv may write.
-        cache: Of the build that made the image, and of no other.
+        cache: Of the build that made the image.
         requested: Names of the distributions that the declaration names itself.
         folder: For temporary files.
     """
-    wheels = sorted((cache / "packages").glob("*/*.whl"))
+    installed = [package for package in read_records(image)[0].record.packages if package.kind == "pypi"]
+    wheels = [next((cache / "packages" / f"sha256-{package.sha256}").glob("*.whl")) for package in installed]
     install_with_uv(wheels, prefix, str(Path(sys.executable).resolve()), folder=folder)
     theirs, ours = read_tree(prefix), _tree(image, f"{str(prefix)[1:]}/")
     # Its home is that of another Python here; and only what a declaration names is requested, which `RECORD` tells.

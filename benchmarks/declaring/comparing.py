@@ -88,15 +88,19 @@ class Comparison:
                     do = partial(way.build, project.before, base=room.base, target=f"{room.address}/image:1")
                     self._keep(DOWNLOADED, project.name, way.title, do, room)
 
-    def debian_ours(self, packages: PackageSet, archives: Archives) -> None:
-        """All scenarios of Debian packages by docker-envs: to a tar, and to a registry."""
-        tar, pushed = (f"{packages.name}, {end}" for end in (_TAR, _PUSHED))
+    def debian_tar(self, packages: PackageSet, archives: Archives) -> None:
+        """All scenarios of Debian packages by docker-envs to a tar."""
+        name = f"{packages.name}, {_TAR}"
         with self.bench.folder() as folder, self.bench.registry() as room:
             way = debian_ways.Ours(packages, folder)
             for scenario, lines in ((COLD, archives.lines), (DOWNLOADED, archives.lines), (PACKAGE, archives.updated)):
                 if scenario == DOWNLOADED:
                     way.forget_layers()
-                self._keep(scenario, tar, OURS, partial(way.tar, lines), room)
+                self._keep(scenario, name, OURS, partial(way.tar, lines), room)
+
+    def debian_pushed(self, packages: PackageSet, archives: Archives) -> None:
+        """All scenarios of Debian packages by docker-envs to a registry."""
+        name = f"{packages.name}, {_PUSHED}"
         with self.bench.folder() as folder:
             way = debian_ways.Ours(packages, folder)
             with self.bench.registry() as room:
@@ -106,10 +110,10 @@ class Comparison:
                     (PACKAGE, archives.updated),
                 ):
                     do = partial(way.push, lines, f"{room.address}/image:{len(lines)}")
-                    self._keep(scenario, pushed, OURS, do, room)
+                    self._keep(scenario, name, OURS, do, room)
             way.forget_layers()
             with self.bench.registry() as room:
-                self._keep(DOWNLOADED, pushed, OURS, partial(way.push, archives.lines, f"{room.address}/image:1"), room)
+                self._keep(DOWNLOADED, name, OURS, partial(way.push, archives.lines, f"{room.address}/image:1"), room)
 
     def debian_bootstrap(self, packages: PackageSet, archives: Archives, engine: RunningEngine | None) -> None:
         """The same by mmdebstrap, and then to a registry by way of an engine."""

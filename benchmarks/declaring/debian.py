@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from tests.packages.debian_archive import Deb, Signer, Suite, write_suite
 
-from benchmarks import measure
-from benchmarks.declaring.base import SUITE, debian_line, mmdebstrap
+from benchmarks.declaring.base import debian_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from benchmarks.declaring.base import PythonSystem
     from benchmarks.declaring.mirror import Mirror
 
 _UPDATED = "openssl"
@@ -59,27 +59,22 @@ class Archives:
     downloads: Path
 
 
-def prepare(mirror: Mirror, folder: Path) -> Archives:
-    """Let the mirror get all that is needed, and make the update: a package with one file more.
+def prepare(mirror: Mirror, system: PythonSystem, folder: Path) -> Archives:
+    """Make the update: a package with one file more.
 
     Args:
         mirror: Where packages come from.
+        system: Has all packages.
         folder: For what is made; does not exist.
     """
-    packages, lists = folder / "archives", folder / "lists"
-    packages.mkdir(parents=True)
-    keep = f'cp "$1"/var/cache/apt/archives/*.deb {packages}/; cp -a "$1"/var/lib/apt/lists {lists}'
-    options = [f"--variant={WITH_APT.variant}", "--format=null", f"--customize-hook={keep}"]
-    options += [f"--include={','.join(_PACKAGES)}", '--aptopt=APT::Keep-Downloaded-Packages "true"']
-    options += ["--skip=essential/unlink,cleanup/apt"]
-    line = debian_line(mirror)
-    measure.run(mmdebstrap(*options, SUITE, "-", line))
-    (old,) = packages.glob(f"{_UPDATED}_*.deb")
+    folder.mkdir()
+    (old,) = system.archives.glob(f"{_UPDATED}_*.deb")
     signer = Signer()
     (key := folder / "key.asc").write_text(signer.public)
     write_suite(mirror.local, Suite(_UPDATED_SUITE, [_updated(old, folder)], suffixes=("", ".xz")), signer)
     updated = f"deb [signed-by={key}] {mirror.local_url} {_UPDATED_SUITE} main"
-    return Archives((line,), (line, updated), folder)
+    line = debian_line(mirror)
+    return Archives((line,), (line, updated), system.folder)
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Real:
 
 @pytest.mark.timeout(1200)
 def test_choices_from_nothing_are_those_of_apt(real: Real) -> None:
-    (real.apt.root / "status").write_text("")
+    real.apt.set_status("")
     assert differences(real, SETS, ()) == {}
 
 

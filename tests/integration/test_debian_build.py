@@ -12,7 +12,7 @@ import pytest
 from docker_envs.archive.whiteout import iter_flattened
 from tests.base_image import HOST_ARCHITECTURE
 from tests.builds import docker_envs, read_image_file
-from tests.debian import MIRROR, bootstrap, tree_of_entries, tree_of_folder
+from tests.debian import MIRROR, SHARED, shared_bootstrap, tree_of_entries, tree_of_folder
 from tests.integration.test_debian_system import ALLOWED, PYTHON, differences
 from tests.services import require_programs
 
@@ -50,13 +50,15 @@ def test_an_image_without_a_shell_runs(engine: Engine, cache: Path, tmp_path: Pa
     assert build(tmp_path / "other", *wanted, "-o", tmp_path / "again.tar") == digest
 
 
-def test_the_image_is_what_mmdebstrap_makes(cache: Path, tmp_path: Path) -> None:
+def test_the_image_is_what_mmdebstrap_makes(
+    cache: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     made = tmp_path / "made.tar"
-    packages = ("--apt", "python3,ca-certificates", "--apt-seed", "apt", "--apt-source", f"deb {MIRROR} {SUITE} main")
+    packages = ("--apt", ",".join(SHARED), "--apt-seed", "apt", "--apt-source", f"deb {MIRROR} {SUITE} main")
     done = docker_envs("build", "-b", "scratch", *packages, "-o", made, cache=cache)
     assert done.status == 0, done.stderr
     image = read_image_file(made)
-    expected = tree_of_folder(bootstrap(SUITE, tmp_path / "root", "python3", "ca-certificates").root)
+    expected = tree_of_folder(shared_bootstrap(SUITE, tmp_path_factory).root)
     actual = tree_of_entries(iter_flattened([layer.open_tar for layer in image.layers], source="test"))
     assert actual.keys() >= OURS
     found = differences(expected, {path: node for path, node in actual.items() if path not in OURS})

@@ -24,6 +24,7 @@ from tests.debian import (
     Bootstrapped,
     Packages,
     bootstrap,
+    shared_bootstrap,
     text_file,
     tree_of_entries,
     tree_of_folder,
@@ -98,7 +99,7 @@ SERVERS = (
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def bootstrapped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bootstrapped:
-    return bootstrap(request.param, tmp_path_factory.mktemp(request.param) / "root", "python3", "ca-certificates")
+    return shared_bootstrap(request.param, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +224,7 @@ def test_an_image_without_a_shell_runs(packages: Packages, engine: Engine, tmp_p
 def test_dpkg_and_apt_go_on_with_an_image(
     bootstrapped: Bootstrapped, packages: Packages, engine: Engine, tmp_path: Path
 ) -> None:
-    suite = bootstrapped.root.parent.name.rstrip("0123456789")
+    suite = bootstrapped.root.name.rpartition("-")[2]
     image = packages.image(text_file("etc/apt/sources.list", f"deb {MIRROR} {suite} main\n"))
     name = load(engine, image, f"debian-{suite}:1", tmp_path)
     listed = engine.run(name, "dpkg", "-l")

@@ -15,7 +15,7 @@ from docker_envs.oci.image import scratch
 from docker_envs.transports.files.docker_archive import write_archive
 from tests.base_image import HOST_ARCHITECTURE
 from tests.builds import docker_envs, read_image_file
-from tests.debian import bootstrap, layer_of
+from tests.debian import layer_of, shared_bootstrap
 from tests.images import named
 from tests.integration.test_pypi import SERVE
 from tests.venvs import differences_to_uv
@@ -35,7 +35,7 @@ NUMBERS = "import numpy; print(numpy.ones(3).sum())"
 def debian(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A system with Python and pip, as one layer of a base image."""
     folder = tmp_path_factory.mktemp("debian")
-    root = bootstrap(SUITE, folder / "root", "python3", "python3-pip").root
+    root = shared_bootstrap(SUITE, tmp_path_factory).root
     command = ["tar", "--numeric-owner", "--exclude=./dev/*", "--exclude=./var/cache/apt/*", "-C", str(root), "-cf"]
     subprocess.run([*command, str(folder / "root.tar"), "."], check=True)
     with (folder / "root.tar").open("rb") as file:
@@ -103,10 +103,10 @@ def test_what_uv_installs(debian: str, cache: Path, requirements: Path, tmp_path
     if sys.version_info[:2] != (3, 11):
         pytest.skip("uv needs a Python of the base's version here")
     prefix, image = tmp_path / "venv", tmp_path / "image.tar"
-    # The wheels that are compared are those of this build.
-    own = tmp_path / "cache"
-    built = build(own, "-b", debian, "-f", requirements, "--prefix", str(prefix), "-o", image)
+    built = build(cache, "-b", debian, "-f", requirements, "--prefix", str(prefix), "-o", image)
     assert len(built.package_layers) > 5
-    found, ours = differences_to_uv(read_image_file(image), prefix, own, requested={"flask", "numpy"}, folder=tmp_path)
+    found, ours = differences_to_uv(
+        read_image_file(image), prefix, cache, requested={"flask", "numpy"}, folder=tmp_path
+    )
     assert found == []
     assert "lib/python3.11/site-packages/flask/__init__.py" in ours

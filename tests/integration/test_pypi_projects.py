@@ -50,6 +50,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache") / "cache"
+
+
 def uv(folder: Path, *arguments: str) -> None:
     done = subprocess.run(
         [find_uv_bin(), *arguments, "--python", sys.executable], cwd=folder, capture_output=True, text=True
@@ -72,10 +77,12 @@ def record_of(path: Path) -> Record:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_project_runs_and_is_what_uv_installs(engine: Engine, project: Path, kind: str, tmp_path: Path) -> None:
+def test_a_project_runs_and_is_what_uv_installs(
+    engine: Engine, project: Path, cache: Path, kind: str, tmp_path: Path
+) -> None:
     if sys.version_info[:2] != (3, 11):
         pytest.skip("uv needs a Python of Debian's version here")
-    image, prefix, cache = tmp_path / "image.tar", tmp_path / "venv", tmp_path / "cache"
+    image, prefix = tmp_path / "image.tar", tmp_path / "venv"
     name = f"project-{kind.partition('.')[0]}:1"
     digest = build(project, kind, cache, "--prefix", str(prefix), "-i", name, "-o", image, "--load")
     assert engine.run(name, "python", "-c", PROGRAM) == "6 uvicorn\n"
@@ -89,8 +96,7 @@ def test_a_project_runs_and_is_what_uv_installs(engine: Engine, project: Path, k
     assert build(project, kind, cache, "--prefix", str(prefix), "-o", tmp_path / "again.tar") == digest
 
 
-def test_locks_of_one_project_give_the_same_layers(project: Path, tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
+def test_locks_of_one_project_give_the_same_layers(project: Path, cache: Path, tmp_path: Path) -> None:
     records = []
     for kind in ("uv.lock", "pylock.toml"):
         build(project, kind, cache, "-o", tmp_path / f"{kind}.tar")
@@ -99,10 +105,10 @@ def test_locks_of_one_project_give_the_same_layers(project: Path, tmp_path: Path
     assert {layer.diff_id for layer in one.layers} == {layer.diff_id for layer in other.layers}
 
 
-def test_wheels_are_those_of_another_architecture(project: Path, tmp_path: Path) -> None:
+def test_wheels_are_those_of_another_architecture(project: Path, cache: Path, tmp_path: Path) -> None:
     image = tmp_path / "arm.tar"
     wanted = ("-o", image, "--platform", "linux/arm64")
-    digest = build(project, "uv.lock", tmp_path / "cache", *wanted)
+    digest = build(project, "uv.lock", cache, *wanted)
     numpy = record_of(image).by_name["pypi:numpy"]
     assert "aarch64" in (numpy.file_name or numpy.url)
     assert build(project, "uv.lock", tmp_path / "other", *wanted) == digest

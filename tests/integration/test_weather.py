@@ -1,7 +1,7 @@
 """Pushes to and pulls from a real registry through a proxy that spoils requests and answers.
 
 Whatever happens, a run ends in the right image or in one clear error, and no tag points to something incomplete. The
-variable `WEATHER_SEED` repeats one of the random runs.
+variable `WEATHER_SEED` repeats one of the random runs, `WEATHER_RUNS` says how many there are.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from docker_envs.oci.layer import Layer
 
 RULE = RetryRule(sleep=lambda _: None, silence=0.1, deadline=10)
-RUNS = 1000
+RUNS = int(os.environ.get("WEATHER_RUNS", "300"))
 # Most time is spent waiting.
 THREADS = 4
 # Seconds after which a run is said to hang.
