@@ -5,6 +5,7 @@ Spec: POSIX.1-2024, XCU 2.6 "Word Expansions". Where shells differ, Bash decides
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import NamedTuple
@@ -90,21 +91,23 @@ class Expander(ABC):
 
     def _split(self, segments: list[Segment]) -> list[str]:
         separators = self.separators()
+        separator = re.compile(f"([{re.escape(separators)}])") if separators else None
         fields: list[str] = []
-        current: str | None = None
+        # Of the field that is not ended; without any, there is none, and not an empty one.
+        pieces: list[str] = []
         for text, quoted, expanded in segments:
-            if quoted or not expanded:
-                current = (current or "") + text
+            if quoted or not expanded or separator is None:
+                pieces += [text] if text or not expanded or quoted else []
                 continue
-            for character in text:
-                if character not in separators:
-                    current = (current or "") + character
-                elif character not in BLANKS:
+            for place, piece in enumerate(separator.split(text)):
+                if place % 2 == 0:
+                    pieces += [piece] if piece else []
+                elif piece not in BLANKS:
                     raise UnknownValueError("`IFS` that is more than blanks")
-                elif current is not None:
-                    fields.append(current)
-                    current = None
-        return fields if current is None else [*fields, current]
+                elif pieces:
+                    fields.append("".join(pieces))
+                    pieces = []
+        return [*fields, "".join(pieces)] if pieces else fields
 
     def _segments(self, word: Word) -> list[Segment]:
         return [segment for part in word for segment in self._part(part)]
