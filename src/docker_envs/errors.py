@@ -29,7 +29,8 @@ from __future__ import annotations
 import re
 
 # Up to the last `@`, since passwords may hold one; not the `@` of `docker://name@sha256:…`.
-_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@(?!sha(?:256|512):)")
+# A password may have signs in it that ought to be escaped; a port has not.
+_USERINFO = re.compile(r"(?<=://)(?:[^/?#\s]*|[^/?#\s:@]+:(?!\d*[/?#])[^\s`'\"]*)@(?!sha(?:256|512):)")
 _TOKEN = re.compile(r"(://[^\s`'\"?]*?/t/)[^/?\s`'\"]+")
 _QUERY = re.compile(r"(://[^\s`'\"?]*)\?[^\s`'\"]+")
 

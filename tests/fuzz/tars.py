@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from docker_envs.archive import tar_header
@@ -123,7 +124,8 @@ def odd_tar(choices: Choices) -> bytes:
 
 
 _CODECS: Sequence[Callable[[bytes], bytes]] = (
-    *(bytes, bytes, gzip.compress, zstd.compress),
+    # Without a clock in it.
+    *(bytes, bytes, partial(gzip.compress, mtime=0), zstd.compress),
     *(bz2.compress, lzma.compress),
 )
 

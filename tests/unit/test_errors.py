@@ -69,6 +69,8 @@ def test_every_error_is_documented_and_has_one_parent() -> None:
         ("a?b and lib/t/file.t and user@host", "a?b and lib/t/file.t and user@host"),
         ("https://host/x: no `lib/t/file.t`, `numpy 1.?.*`, me@host", None),
         ("https://host/@scope/package", None),
+        ("https://host:8080/a/@scope/package", None),
+        ("`https://user:pa#ss/wo?rd@host/x` fails", "`https://host/x` fails"),
         ("docker://debian@sha256:abc", None),
         ("docker://host/debian:12@sha256:abc", None),
     ],

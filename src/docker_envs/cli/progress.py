@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Self
 
-from docker_envs.cli.text import human_size
+from docker_envs.cli.text import human_size, printable, printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ class LineReporter:
 
     def _print(self, text: str) -> None:
         with self._lock:
-            print(text, file=sys.stderr, flush=True)
+            print(printable_lines(text), file=sys.stderr, flush=True)
 
 
 class _LineTask:
@@ -87,14 +87,16 @@ class BarReporter:
 
     def message(self, text: str) -> None:
         """Print a line above the bars."""
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._progress.console.print(printable_lines(text), markup=False, highlight=False, soft_wrap=True)
 
     def warning(self, text: str) -> None:
         """Print a warning above the bars."""
-        self._progress.console.print(f"warning: {text}", markup=False, highlight=False, style="yellow", soft_wrap=True)
+        line = printable_lines(f"warning: {text}")
+        self._progress.console.print(line, markup=False, highlight=False, style="yellow", soft_wrap=True)
 
     def start(self, verb: str, name: str, total: int | None = None) -> Task:
         """Show a bar; one without total pulses."""
+        name = printable(name)
         shown = name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
         return _BarTask(self._progress, self._progress.add_task(shown, total=total, verb=verb))
 

@@ -23,8 +23,13 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
+def printable_lines(text: str) -> str:
+    """The same of a text with several lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def print_error(error: DockerEnvsError) -> None:
     """Say what went wrong, and what helps."""
-    print(f"error: {error}", file=sys.stderr)
+    print(printable_lines(f"error: {error}"), file=sys.stderr)
     if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+        print(printable_lines(f"hint: {error.hint}"), file=sys.stderr)

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from docker_envs.cli.progress import BarReporter, LineReporter, reporter_for
-from docker_envs.cli.text import human_size
+from docker_envs.cli.text import human_size, print_error
+from docker_envs.errors import DockerEnvsError
 
 
 @pytest.mark.parametrize(
@@ -86,3 +87,12 @@ def test_no_bars_when_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_bars_without_a_terminal() -> None:
     with reporter_for(quiet=False) as reporter:
         assert isinstance(reporter, LineReporter)
+
+
+def test_no_line_commands_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    reporter = LineReporter()
+    reporter.start("index", "Deb\x1b]0;owned\x07ian").finish()
+    reporter.warning("one\x1b[2J\ntwo")
+    print_error(DockerEnvsError("evil\x9b2J", hint="\x1b[H"))
+    lines = ["index    Deb\\x1b]0;owned\\x07ian", "warning: one\\x1b[2J", "two", "error: evil\\x9b2J", "hint: \\x1b[H"]
+    assert capsys.readouterr().err.splitlines() == lines

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 from docker_envs.environments.debian.declarations.source import AptSource, debian_sources
 from docker_envs.environments.debian.declarations.sources_files import host_sources
-from docker_envs.environments.debian.indexing.keyring import open_keyring
+from docker_envs.environments.debian.indexing.keyring import is_self_contained, open_keyring
 from docker_envs.environments.debian.indexing.reading import ArchiveReader, release_url
 from docker_envs.environments.debian.indexing.release import parse_release
 from docker_envs.environments.debian.indexing.signatures import verify_clearsigned
 from docker_envs.errors import DockerEnvsError, FormatError, InvalidInputError, NotFoundError, redact
+from docker_envs.paths import image_path
 from docker_envs.transports.blobs import atomic_file
 
 if TYPE_CHECKING:
@@ -124,7 +125,9 @@ def debian_sources_of(system: BaseSystem) -> tuple[AptSource, ...]:
 def _own_key(signed_by: str, root: Path) -> str:
     """A key of the base as a file of this host; all that apt trusts there where no key is named."""
     if signed_by.startswith("/"):
-        return str(root / signed_by[1:])
+        return str(root / image_path(signed_by.lstrip("/"), source="a source of the base image"))
+    if signed_by and not is_self_contained(signed_by):
+        raise FormatError("the base image", f"its sources name the keyring {signed_by!r}, which is no absolute path")
     trusted = sorted((root / "etc/apt/trusted.gpg.d").glob("*")) if not signed_by else []
     if not trusted:
         return signed_by

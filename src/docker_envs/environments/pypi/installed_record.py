@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import posixpath
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 INSTALLER = b"docker-envs\n"
 #: Those that are no weaker than SHA-256, as the specification demands.
 _ALGORITHMS = ("sha256", "sha384", "sha512")
+_SIZE = re.compile(r"[0-9]{0,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def parse_record(content: bytes, *, unhashed: Collection[str], source: str) -> d
         raise FormatError(source, f"no `RECORD` ({error})") from error
     for row in filter(None, rows):
         name, hashed, size = row if len(row) == 3 else ("", "", "")
-        if not name or name in recorded or not (size == "" or size.isdecimal()):
+        if not name or name in recorded or not _SIZE.fullmatch(size):
             raise FormatError(source, f"`RECORD` has a malformed or repeated line {','.join(row)!r}")
         algorithm, _, value = hashed.partition("=")
         if name in unhashed:

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -117,7 +118,12 @@ def _requirements(metadata: Message, environment: Environment, extras: Sequence[
 
 
 def _holds(marker: Marker, environment: Environment, extra: str) -> bool:
-    return marker.evaluate({**{name: str(value) for name, value in environment.items()}, "extra": extra})
+    values = {**{name: str(value) for name, value in environment.items()}, "extra": extra}
+    try:
+        return marker.evaluate(values)
+    except (UndefinedComparison, UndefinedEnvironmentName):
+        # As with a requirement that cannot be parsed.
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ Spec: PyPA specifications, "Binary distribution format" (PEP 427), "Recording in
 
 from __future__ import annotations
 
+import lzma
 import re
 import stat
 import zipfile
@@ -49,6 +50,7 @@ _UNHASHED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _OF_INSTALLER = ("RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json")
 _PYTHON_SHEBANG = re.compile(rb"#![^\n]*?pythonw?[^\n]*\n|#!pythonw?\n")
 _MAJOR_VERSION = 1
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, UnicodeDecodeError)
 
 
 class Wheel:
@@ -68,7 +70,7 @@ class Wheel:
         try:
             self.name, version, _, self.tags = parse_wheel_filename(host_path.name)
             self._zip = zipfile.ZipFile(host_path)
-        except (InvalidWheelFilename, zipfile.BadZipFile, NotImplementedError) as error:
+        except (InvalidWheelFilename, zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
             raise FormatError(self._source, f"no wheel ({error})") from error
         self.version = str(version)
         self._members = self._checked_members()
@@ -147,7 +149,8 @@ class Wheel:
         return found[0]
 
     def _check_version(self) -> None:
-        version = self._headers("WHEEL").get("Wheel-Version", "")
+        # What is no ASCII is no `str` there.
+        version = str(self._headers("WHEEL").get("Wheel-Version", ""))
         if version.partition(".")[0] != str(_MAJOR_VERSION):
             raise FormatError(self._source, f"it has version {version!r} of the format, only {_MAJOR_VERSION} is known")
 
@@ -168,8 +171,16 @@ class Wheel:
             with self._zip.open(info) as file:
                 while chunk := file.read(CHUNK_SIZE):
                     yield chunk
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise FormatError(self._source, f"`{info.filename}` is damaged ({error})") from error
+        except OSError as error:
+            # bzip2 says it like this.
+            if error.errno is not None:
+                raise
+            raise self._damaged(info, error) from error
+        except _DAMAGED as error:
+            raise self._damaged(info, error) from error
+
+    def _damaged(self, info: zipfile.ZipInfo, error: Exception) -> FormatError:
+        return FormatError(self._source, f"`{info.filename}` is damaged ({error})")
 
     def _recorded(self) -> dict[str, RecordedHash]:
         unhashed = {f"{self.metadata_folder}/{name}" for name in _UNHASHED}

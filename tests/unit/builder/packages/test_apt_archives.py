@@ -67,3 +67,14 @@ def test_another_distribution_must_say_where_its_packages_are(tmp_path: Path) ->
 def test_a_malformed_list_is_that_of_the_base(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"base image: /etc/apt/sources.list:1: 'nonsense' does not name an archive"):
         base_sources(base(list=b"nonsense\n"), tmp_path)
+
+
+@pytest.mark.parametrize("named", ["//etc/host.gpg", "/../../../etc/host.gpg", "../host.gpg", "host.gpg"])
+def test_a_base_names_no_keyring_of_this_host(tmp_path: Path, named: str) -> None:
+    sources = LISTED.replace(b"/usr/share/keyrings/own.gpg", named.encode())
+    assert sources != LISTED
+    try:
+        found = base_sources(base(release=UBUNTU, sources=sources, key=b"key"), tmp_path)
+    except FormatError:
+        return
+    assert [Path(source.signed_by) for source in found] == [tmp_path / "etc/host.gpg"]

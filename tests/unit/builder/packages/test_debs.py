@@ -324,6 +324,13 @@ def test_bad_input_has_a_clear_error_and_leaves_nothing(apt: AptFixture, name: s
     assert not any(path.is_file() for path in apt.cache.glob("incoming/*"))
 
 
+def test_a_system_without_its_first_package_is_refused(apt: AptFixture) -> None:
+    apt.offer(LIBRARY, APP)
+    with pytest.raises(SolveError, match="no archive has `base-files`, which is in every system") as refused:
+        apt.build("app")
+    assert "`none`" in (refused.value.hint or "")
+
+
 @pytest.mark.parametrize(
     ("requests", "changes", "error", "message"),
     [

@@ -5,17 +5,23 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+import zipfile
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from docker_envs.environments.pypi.installation import Installation
+from docker_envs.environments.pypi.package import PypiPackage
+from docker_envs.environments.pypi.planned import read_wheel
+from docker_envs.environments.pypi.target import PypiTarget
 from docker_envs.environments.pypi.wheel import Wheel
 from docker_envs.errors import DockerEnvsError, FormatError, VerificationError
+from docker_envs.oci.descriptor import Platform
 from tests.packages.wheel import WHEEL, write_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 TARGET = Installation("/opt/conda", "3.11", "lib/python3.11/site-packages", 7)
@@ -193,3 +199,56 @@ def test_what_it_says_about_itself(tmp_path: Path) -> None:
     with Wheel(write_wheel(tmp_path, {f"{INFO}/WHEEL": WHEEL})) as wheel:
         assert (wheel.name, wheel.version, list(map(str, wheel.tags))) == ("demo", "1.0", ["py3-none-any"])
         assert wheel.metadata["Name"] == "demo"
+
+
+def damaged_names(path: Path, *, everywhere: bool) -> Path:
+    """Write a wheel whose name of a file is no UTF-8: in all places, or only where the file begins."""
+    old, new = "éé.py".encode(), b"\xff\xff\xff\xff.py"
+    content = write_wheel(path, {"éé.py": b"x"}).read_bytes()
+    wheel = path / "demo-1.0-py3-none-any.whl"
+    wheel.write_bytes(content.replace(old, new) if everywhere else content.replace(old, new, 1))
+    return wheel
+
+
+def damaged_content(path: Path, method: int, skipped: int) -> Path:
+    """Write a wheel with a compressed file of which some bytes differ."""
+    with zipfile.ZipFile(write_wheel(path, {"a.py": b"x" * 3000})) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    wheel = path / "demo-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w", method) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+        info = archive.getinfo("a.py")
+    spoiled = bytearray(wheel.read_bytes())
+    start = info.header_offset + 30 + len("a.py")
+    for place in range(start + skipped, start + info.compress_size):
+        spoiled[place] ^= 0x5A
+    wheel.write_bytes(spoiled)
+    return wheel
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        partial(damaged_names, everywhere=True),
+        partial(damaged_names, everywhere=False),
+        partial(damaged_content, method=zipfile.ZIP_DEFLATED, skipped=0),
+        partial(damaged_content, method=zipfile.ZIP_BZIP2, skipped=0),
+        partial(damaged_content, method=zipfile.ZIP_LZMA, skipped=9),
+        lambda path: write_wheel(path, {f"{INFO}/WHEEL": b"Wheel-Version: \xff\n"}),
+        lambda path: write_wheel(path, {"a.py": b"x"}, recorded={"a.py": "a.py,sha256=xx," + "9" * 5000}),
+    ],
+    ids=["names", "name of a file", "deflate", "bzip2", "lzma", "version", "size"],
+)
+def test_damage_of_any_kind_is_an_error_of_the_wheel(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    with pytest.raises(FormatError, match=r"^demo-1\.0-py3-none-any\.whl: "):
+        entries(write(tmp_path))
+
+
+def test_requirements_that_nobody_understands_are_left_out(tmp_path: Path) -> None:
+    lines = ["a; os_name ~= 'posix'", "b; 'x' in extras", "c; os_name == 'posix'", "d"]
+    metadata = "Name: demo\nVersion: 1.0\n" + "".join(f"Requires-Dist: {line}\n" for line in lines)
+    path = write_wheel(tmp_path, {f"{INFO}/METADATA": metadata.encode()})
+    package = PypiPackage.from_url(path.as_uri())
+    environment = PypiTarget(Platform("linux", "amd64"), "3.11").environment
+    assert read_wheel(path, package, TARGET, sha256="0" * 64, size=1, environment=environment).requires == ("c", "d")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from docker_envs.environments.debian.indexing.indexed_package import PackageTable
 
 _VERSIONS_DECODER = msgspec.msgpack.Decoder(list[IndexedPackage])
+_NUMBER = re.compile(r"[0-9]{1,15}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PATH = re.compile(r"(?:(?!\.\.?/)[^/\\\0-\x20]+/)*(?!\.\.?/)[^/\\\0-\x20]+\.(?:deb|udeb)")
 _SOURCE = re.compile(r"(\S+)(?:\s+\((\S+)\))?")
@@ -60,7 +61,7 @@ class AvailablePackage:
         """
         indexed = self.indexed
         label = f"package `{indexed.name}` in the index of `{self.suites[0]}`"
-        if not _SHA256.fullmatch(indexed.sha256) or not indexed.size.isdecimal():
+        if not _SHA256.fullmatch(indexed.sha256) or not _NUMBER.fullmatch(indexed.size):
             raise FormatError(label, "has no SHA-256 digest or no size")
         path = indexed.file_name.removeprefix("./")
         if not _PATH.fullmatch(path):
@@ -81,7 +82,7 @@ class AvailablePackage:
             priority=indexed.priority,
             multi_arch=indexed.multi_arch if indexed.multi_arch != "no" else "",
             essential=indexed.essential.lower() == "yes",
-            installed_size=int(indexed.installed_size) if indexed.installed_size.isdecimal() else 0,
+            installed_size=int(indexed.installed_size) if _NUMBER.fullmatch(indexed.installed_size) else 0,
         )
 
 

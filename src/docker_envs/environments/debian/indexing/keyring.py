@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -31,6 +31,7 @@ DEBIAN_KEYS = {
 }
 
 _FINGERPRINTS = re.compile(r"(?:[0-9A-Fa-f]{40}(?:[0-9A-Fa-f]{24})?!?\s*)+")
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _MAX_KEYRING = 16 << 20
 _SUBKEYS = ("PublicKey", "PublicSubkey")
 
@@ -70,6 +71,11 @@ class Keyring:
         """Primary keys and subkeys by fingerprint, and again by key id."""
         found = [key for certificate in self.certificates for key in _keys(certificate)]
         return {name: key for key in found for name in (key.fingerprint, key.key_id)}
+
+
+def is_self_contained(signed_by: str) -> bool:
+    """Whether keys are named without a file: as an armored key, or by fingerprints of Debian's."""
+    return signed_by.startswith("-----BEGIN") or _FINGERPRINTS.fullmatch(signed_by) is not None
 
 
 def open_keyring(signed_by: str) -> Keyring:
@@ -123,22 +129,26 @@ def _parse(content: bytes, source: str) -> tuple[Cert, ...]:
 
 
 def _keys(certificate: Cert) -> list[SigningKey]:
-    """The primary key and the subkeys; a subkey lives no longer than its primary key."""
-    from pysequoia.packet import PacketPile
+    """The primary key and the subkeys; a subkey lives no longer than its primary key.
+
+    Of several bindings of a subkey, as there are when its life was extended, the newest counts (RFC 9580, 5.2.3.10).
+    """
+    from pysequoia.packet import PacketPile, SignatureType
 
     owner = next(map(str, certificate.user_ids), certificate.fingerprint)
     found: list[SigningKey] = []
+    bound = _LONG_AGO
     for packet in PacketPile.from_bytes(bytes(certificate)):
         if packet.fingerprint is not None:
-            created = packet.key_created
+            created, bound = packet.key_created, _LONG_AGO
             found.append(
                 SigningKey(
                     packet.fingerprint, packet.key_id or "", owner, certificate.expiration, certificate.is_revoked
                 )
             )
-        elif len(found) > 1 and packet.key_validity_period and created is not None:
-            ends = [each for each in (found[-1].expires, created + packet.key_validity_period) if each is not None]
-            found[-1] = SigningKey(
-                found[-1].fingerprint, found[-1].key_id, owner, min(ends).astimezone(UTC), found[-1].revoked
-            )
+        elif packet.signature_type == SignatureType.SubkeyBinding and (at := packet.signature_created or bound) > bound:
+            bound, period = at, packet.key_validity_period
+            ends = [certificate.expiration, created + period if created is not None and period else None]
+            end = min((each.astimezone(UTC) for each in ends if each is not None), default=None)
+            found[-1] = replace(found[-1], expires=end)
     return found

@@ -111,6 +111,6 @@ def parse_release(content: bytes, *, source: str) -> Release:
 def _parse_date(text: str, source: str) -> datetime:
     try:
         date = parsedate_to_datetime(text)
-    except ValueError as error:
+        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise FormatError(source, f"{text[:80]!r} is not a date") from error
-    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from docker_envs.environments.debian.indexing.keyring import Keyring, SigningKey
 
+_OR_LAPSED = "or has expired, or is by a subkey that was revoked"
 _MARK = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 
@@ -81,7 +82,8 @@ def _reason(signers: Sequence[str], keyring: Keyring, source: str, at: datetime)
         names = ", ".join(f"`{signer.lower()}`" for signer in sorted(signers))
         return (f"{source}: signed by {names}, which is not in {keyring.source}",)
     problem = next(filter(None, (_problem(key, at) for key in ours)), None)
-    return (f"{source}: {problem or f'the signature by {ours[0].owner} does not fit the text, which was changed'}",)
+    otherwise = f"the signature by {ours[0].owner} does not fit the text, which was changed, {_OR_LAPSED}"
+    return (f"{source}: {problem or otherwise}",)
 
 
 def _problem(key: SigningKey, at: datetime) -> str | None:

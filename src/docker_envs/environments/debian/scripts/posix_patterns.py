@@ -18,6 +18,7 @@ _ESCAPES = {
     "<": r"\b(?=\w)", ">": r"\b(?<=\w)",
 }  # fmt: skip
 _SPECIAL = frozenset("(){}|+?")
+_LITERAL = re.compile(r"[\w/ -]+", re.ASCII)
 _COUNT = re.compile(r"\d{0,3}(?:,\d{0,3})?")
 
 
@@ -64,8 +65,10 @@ class _Reading:
         self.position = 0
         self.repeated = 0
         self.is_plain = True
-        self._groups: list[int] = []
-        self._closed = -1
+        # How many places so far match in more than one way.
+        self._choices = 0
+        # Where open groups begin, and that number there.
+        self._groups: list[tuple[int, int]] = []
 
     def translated(self) -> str:
         result = ""
@@ -117,19 +120,21 @@ class _Reading:
 
     def _special(self, character: str, *, starts: bool) -> tuple[str, bool]:
         if character == "(":
-            self._groups.append(self.repeated)
+            self._groups.append((self.position, self._choices))
             return "(", True
         if character == ")":
             if not self._groups:
                 raise UnknownPatternError(self.text)
-            self._closed = self._groups.pop()
             following = self.text[self.position : self.position + 2]
             repetitions = ("*", "+", "?", "{") if self.extended else ("*", "\\+", "\\?", "\\{")
+            start, choices = self._groups.pop()
             if following.startswith(repetitions):
-                self._repeats_group()
+                content = self.text[start : self.position - (1 if self.extended else 2)]
+                self._repeats_group(content, has_choices=choices != self._choices)
             return ")", False
         if character == "|":
             self.is_plain = False
+            self._choices += 1
             return "|", True
         if character == "{":
             return self._count()
@@ -137,9 +142,12 @@ class _Reading:
             raise UnknownPatternError(self.text)
         return self._repetition(character, starts=starts)
 
-    def _repeats_group(self) -> None:
-        """A repeated group that repeats something inside may take time without end."""
-        if self._closed != self.repeated:
+    def _repeats_group(self, content: str, *, has_choices: bool) -> None:
+        """A repeated group that can match the same text in several ways may take time without end."""
+        alternatives = content.split("|" if self.extended else "\\|")
+        firsts = {alternative[:1].lower() for alternative in alternatives}
+        is_plain = all(_LITERAL.fullmatch(alternative) for alternative in alternatives)
+        if has_choices and not (is_plain and len(firsts) == len(alternatives)):
             raise UnknownPatternError(self.text)
         self.is_plain = False
 
@@ -154,6 +162,7 @@ class _Reading:
         if not self.extended and following in ("\\+", "\\?", "\\{"):
             raise UnknownPatternError(self.text)
         self.repeated += character != "?"
+        self._choices += 1
         return character, False
 
     def _count(self) -> tuple[str, bool]:
@@ -163,6 +172,7 @@ class _Reading:
             raise UnknownPatternError(self.text)
         self.position = found.end() + len(end)
         self.repeated += 1
+        self._choices += 1
         return f"{{{found[0]}}}", False
 
     def _bracket(self) -> str:

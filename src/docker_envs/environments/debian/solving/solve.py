@@ -88,7 +88,7 @@ class _Solving:
 
     def run(self, *, recommends: bool) -> Solution:
         asked = [self._root(request) for request in self._requests]
-        seeded = [self._by_name(name) for name in _seeded(self._seed, self._index)]
+        seeded = [self._seed_root(name) for name in _seeded(self._seed, self._index)]
         kept = [self._by_name(name) for name in self._pool.installed]
         chosen = self._choose([*asked, *seeded], kept)
         if self._seed is not Seed.NONE and any(each.name == _MERGING for each in chosen):
@@ -180,6 +180,19 @@ class _Solving:
             f"there is no package `{request.name}` for `{self._index.architecture}` in the archives",
             hint=_nearest(request.name, self._index),
         )
+
+    def _seed_root(self, name: str) -> Root:
+        """As `_by_name`.
+
+        Raises:
+            SolveError: No archive has it.
+        """
+        if not self._pool.candidates(name):
+            raise SolveError(
+                f"no archive has `{name}`, which is in every system that is made with the seed `{self._seed}`",
+                hint="add the archive of a distribution, or choose another seed (`none` has no package)",
+            )
+        return self._by_name(name)
 
     def _by_name(self, name: str) -> Root:
         return name, (Option(self._pool.candidates(name)),)

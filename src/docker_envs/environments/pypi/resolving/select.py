@@ -5,6 +5,7 @@ Spec: PyPA specifications, "pylock.toml Specification", "Installation".
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 #: In place of a name: every distribution may be built.
 ALL = "all"
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 AnyFile = TypeVar("AnyFile", PypiPackage, PypiSdist)
 
@@ -131,7 +133,7 @@ def _package(
         found = PypiPackage.from_url(
             _url(chosen.url, chosen.path, lock),
             file_name=name,
-            sha256=(chosen.hashes.get("sha256") or "").lower() or None,
+            sha256=_sha256(package, chosen, lock),
             size=chosen.size,
             direct=isinstance(chosen, PackageArchive),
         )
@@ -152,9 +154,16 @@ def _source(package: Package, chosen: PackageSdist, lock: PypiLock) -> PypiSdist
         str(package.version or ""),
         url,
         name,
-        (chosen.hashes.get("sha256") or "").lower() or None,
+        _sha256(package, chosen, lock),
         chosen.size,
     )
+
+
+def _sha256(package: Package, chosen: PackageArchive | PackageWheel | PackageSdist, lock: PypiLock) -> str | None:
+    digest = (chosen.hashes.get("sha256") or "").lower()
+    if digest and not _SHA256.fullmatch(digest):
+        raise InvalidDeclarationError(lock.source, f"{package.name}: {digest[:80]!r} is no SHA-256 digest")
+    return digest or None
 
 
 def _url(url: str | None, path: str | None, lock: PypiLock) -> str:

@@ -29,7 +29,9 @@ def test_paths_that_lead_elsewhere(path: str) -> None:
         available(path).chosen()
 
 
-@pytest.mark.parametrize(("sha256", "size"), [("", "7"), ("0" * 63, "7"), ("0" * 64, ""), ("0" * 64, "-1")])
+@pytest.mark.parametrize(
+    ("sha256", "size"), [("", "7"), ("0" * 63, "7"), ("0" * 64, ""), ("0" * 64, "-1"), ("0" * 64, "9" * 5000)]
+)
 def test_packages_that_nothing_proves(sha256: str, size: str) -> None:
     with pytest.raises(FormatError, match="has no SHA-256 digest or no size"):
         available("x.deb", sha256, size).chosen()

@@ -10,6 +10,7 @@ import pytest
 from docker_envs.environments.debian.declarations.declaration import AptDeclaration
 from docker_envs.environments.debian.declarations.source import AptSource
 from docker_envs.environments.debian.indexing.reading import ArchiveReader
+from docker_envs.environments.debian.indexing.release import parse_release
 from docker_envs.errors import (
     DigestMismatchError,
     DockerEnvsError,
@@ -204,3 +205,12 @@ def test_a_tampered_index_leaves_nothing_behind(tmp_path: Path) -> None:
         with pytest.raises((error, FormatError)):
             read(tmp_path / "a", cache=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    "date", ["Fri, 31 Dec 9999 23:59:59 -0100", "Fri, 31 Dec 99999999999999999999 23:59:59 UTC", "tomorrow"]
+)
+def test_dates_beyond_all_calendars(date: str) -> None:
+    text = f"Suite: tester\nDate: {date}\nSHA256:\n"
+    with pytest.raises(FormatError, match="is not a date"):
+        parse_release(text.encode(), source="InRelease")

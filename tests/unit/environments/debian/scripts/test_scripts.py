@@ -335,6 +335,11 @@ def test_a_script_of_questions_answers_first_and_changes_nothing(tmp_path: Path)
         pytest.param(
             "echo " + "a" * 5_000 + " | grep -qE '(a|a)*(a|aa)*b' && touch /srv/x", id="expressions in others"
         ),
+        pytest.param("echo " + "a" * 60 + " | grep -qE '(a|a)*b' && touch /srv/x", id="alternatives again and again"),
+        pytest.param(
+            "echo " + "a" * 60 + " | grep -qE '(aa?)*(a|ab?)+b' && touch /srv/x",
+            id="what may be absent, repeated",
+        ),
     ],
 )
 def test_hostile_scripts_end(tmp_path: Path, text: str) -> None:
