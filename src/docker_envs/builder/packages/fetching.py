@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,14 @@ from urllib.request import url2pathname
 from docker_envs.builder.caches.cache import exclusive, mark_used
 from docker_envs.builder.parallel import checked, map_parallel
 from docker_envs.digest import Digest
-from docker_envs.errors import DigestMismatchError, NotFoundError, SizeMismatchError, VerificationError, redact
+from docker_envs.errors import (
+    DigestMismatchError,
+    FormatError,
+    NotFoundError,
+    SizeMismatchError,
+    VerificationError,
+    redact,
+)
 from docker_envs.streams import CHUNK_SIZE
 from docker_envs.transports.blobs import atomic_file, storage_errors
 
@@ -25,6 +33,9 @@ if TYPE_CHECKING:
     from docker_envs.environments.base import LockedPackage
     from docker_envs.report import Reporter
     from docker_envs.streams import ByteSource
+
+
+_DIGEST = re.compile("[0-9a-f]{64}|[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +71,14 @@ class PackageFetcher:
 
         Raises:
             NotFoundError: It is not where the lock says.
+            FormatError: Its address or digest is malformed.
             VerificationError: It is not what the lock says; nothing is kept.
             TransportError: It cannot be downloaded.
             StorageError: It cannot be written.
         """
         if urlsplit(package.url).scheme == "file":
             return self._verify(package, Path(url2pathname(urlsplit(package.url).path)), cancelled)
-        checksum = f"sha256-{package.sha256}" if package.sha256 else f"md5-{package.md5}" if package.md5 else None
-        if checksum is None:
-            # Without a digest, nothing proves that what was fetched before is still what the address means.
-            checksum = f"url-{hashlib.sha256(package.url.encode()).hexdigest()}"
+        checksum = _checksum(package)
         path = self._cache.packages / checksum / package.file_name
         with exclusive(self._cache.locks / f"{checksum}.lock", cancelled):
             found = None if checksum.startswith("url-") else self._find(package, path, cancelled)
@@ -106,6 +115,16 @@ class PackageFetcher:
             fetched = check.finish(path)
         task.finish()
         return fetched
+
+
+def _checksum(package: LockedPackage) -> str:
+    """The name of the folder in the cache that an archive belongs into."""
+    if package.file_name in ("", ".", "..") or not _DIGEST.fullmatch(package.sha256 or package.md5 or "0" * 64):
+        raise FormatError(f"package `{package.display_name}`", "its address or digest is none")
+    if package.sha256 or package.md5:
+        return f"sha256-{package.sha256}" if package.sha256 else f"md5-{package.md5}"
+    # Without a digest, nothing proves that what was fetched before is still what the address means.
+    return f"url-{hashlib.sha256(package.url.encode()).hexdigest()}"
 
 
 class Archives(Mapping[str, Path]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from docker_envs.environments.conda.package import CondaPackage
 from docker_envs.errors import (
     AuthenticationError,
     DigestMismatchError,
+    FormatError,
     NotFoundError,
     SizeMismatchError,
     StorageError,
@@ -109,6 +111,19 @@ def test_a_channel_that_has_only_md5(fetcher: PackageFetcher, server: Channel, t
     with pytest.raises(DigestMismatchError) as caught:
         fetch(fetcher, package(server, sha256=None, md5="0" * 32))
     assert (caught.value.expected, caught.value.actual) == (f"md5:{'0' * 32}", f"md5:{MD5}")
+
+
+@pytest.mark.parametrize("digest", ["a/../../../x", "A" * 64, "0" * 63])
+def test_no_digest_leads_out_of_the_cache(
+    fetcher: PackageFetcher, server: Channel, tmp_path: Path, digest: str
+) -> None:
+    for bad in (package(server, sha256=digest), package(server, sha256=None, md5=digest)):
+        with pytest.raises(FormatError, match=r"^package `x-1-0`: its address or digest is none$"):
+            fetch(fetcher, bad)
+    dots = replace(package(server), url=f"{server.url}/ch/%2e%2e")
+    with pytest.raises(FormatError, match="its address or digest is none"):
+        fetch(fetcher, dots)
+    assert (list(tmp_path.iterdir()), len(server.log)) == ([], 0)
 
 
 def test_without_any_digest_nothing_kept_is_trusted(fetcher: PackageFetcher, server: Channel) -> None:

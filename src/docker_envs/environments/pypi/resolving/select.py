@@ -129,11 +129,12 @@ def _package(
     if isinstance(chosen, PackageVcs | PackageSdist):
         raise _no_wheel(package, target)
     name = chosen.name if isinstance(chosen, PackageWheel) else None
+    sha256 = _sha256(package, chosen, lock)
     try:
         found = PypiPackage.from_url(
             _url(chosen.url, chosen.path, lock),
             file_name=name,
-            sha256=_sha256(package, chosen, lock),
+            sha256=sha256,
             size=chosen.size,
             direct=isinstance(chosen, PackageArchive),
         )

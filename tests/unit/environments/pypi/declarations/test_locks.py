@@ -155,6 +155,7 @@ REFUSED = {
     ),
     "python": (">=3.9", ">=3.12", "pylock.toml: is not for Python 3.11.7 on linux/amd64 with glibc 2.36: "),
     "name": ("near-2.0-py3", "far-2.0-py3", "pylock.toml:20:11: packages[1].wheels[0]: name in 'far-2.0-py3-none-any"),
+    "digest": ('sha512 = "00"', 'sha256 = "a/../../x"', "pylock.toml: near: 'a/../../x' is no SHA-256 digest"),
     "syntax": ("[[packages]]", "[[packages", "pylock.toml:7:11: not valid TOML"),
 }
 
