@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import subprocess
+import sys
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -58,6 +59,7 @@ ALLOWED = (
     AllowedDifference("CACHEDIR.TAG", "uv", "for backup programs of a host"),
 )
 """Every difference that is right, with its reason."""
+_INSTALL = ("pip", "install", "--no-index", "--no-deps", "--link-mode=copy")
 
 
 def install_with_uv(wheels: Sequence[Path], prefix: Path, python: str, *, folder: Path, by_name: bool = True) -> None:
@@ -70,16 +72,22 @@ def install_with_uv(wheels: Sequence[Path], prefix: Path, python: str, *, folder
         folder: Where uv may keep what it likes.
         by_name: Whether they are found in a folder, rather than named by their paths.
     """
-    environ = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "UV_CACHE_DIR": str(folder / "cache")}
     names = [f"{name}=={version}" for name, version in map(_name_and_version, wheels)]
     links = sorted({f"--find-links={wheel.parent}" for wheel in wheels}) if by_name else []
     named = [*links, *names] if by_name else [str(wheel) for wheel in wheels]
-    options = ["--quiet", "--no-config", "--offline"]
-    for arguments in (
-        ["venv", *options, "--python", python, str(prefix)],
-        ["pip", "install", *options, "--no-index", "--no-deps", "--link-mode=copy", "--python", str(prefix), *named],
-    ):
-        subprocess.run([find_uv_bin(), *arguments], check=True, env=environ, umask=0o022)
+    _uv(folder, "venv", "--python", python, str(prefix))
+    _uv(folder, *_INSTALL, "--python", str(prefix), *named)
+
+
+def install_into_target(wheels: Sequence[Path], target: Path, *, folder: Path) -> None:
+    """As `install_with_uv`, with `--target`: without an environment."""
+    _uv(folder, *_INSTALL, "--python", sys.executable, "--target", str(target), *map(str, wheels))
+
+
+def _uv(folder: Path, *arguments: str) -> None:
+    environ = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "UV_CACHE_DIR": str(folder / "cache")}
+    command = [find_uv_bin(), *arguments, "--quiet", "--no-config", "--offline"]
+    subprocess.run(command, check=True, env=environ, umask=0o022)
 
 
 def _name_and_version(path: Path) -> tuple[str, str]:

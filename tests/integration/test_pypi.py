@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.base_image import HOST_ARCHITECTURE
-from tests.builds import docker_envs
+from tests.builds import docker_envs, read_image_file
+from tests.venvs import differences_to_target
 
 if TYPE_CHECKING:
     from tests.services import Engine
@@ -62,12 +63,12 @@ if SHARED_CHANNEL and HOST_ARCHITECTURE == "amd64":
 
     def test_flask_and_numpy_run_in_the_python_of_conda(engine: Engine, base_layout: Path, tmp_path: Path) -> None:
         declared = tmp_path / "environment.yml"
-        dependencies = ["python=3.11", {"pip": ["flask", "numpy<3"]}]
+        dependencies = ["python=3.11", "pip", {"pip": ["flask", "numpy<3"]}]
         channel = Path(str(SHARED_CHANNEL)).as_uri()
         declared.write_text(json.dumps({"channels": [channel], "dependencies": dependencies}))
         done = docker_envs(
             *("build", "--base", base_with_c_library(base_layout, tmp_path), "-f", declared),
-            *("--load", "-i", "served:1", "--env", "LD_LIBRARY_PATH=/lib64"),
+            *("--load", "-i", "served:1", "-o", tmp_path / "image.tar", "--env", "LD_LIBRARY_PATH=/lib64"),
             cache=tmp_path / "cache",
         )
         assert done.status == 0, done.stderr
@@ -76,3 +77,8 @@ if SHARED_CHANNEL and HOST_ARCHITECTURE == "amd64":
         assert engine.run("served:1", "flask", "--version").startswith("Python 3.11")
         installed = "import importlib.metadata as m; print(m.distribution('flask').read_text('INSTALLER'))"
         assert engine.run("served:1", "python", "-c", installed).strip() == "docker-envs"
+        assert engine.run("served:1", "python", "-m", "pip", "check") == "No broken requirements found.\n"
+        image, site_packages = read_image_file(tmp_path / "image.tar"), "opt/conda/lib/python3.11/site-packages"
+        found, compared = differences_to_target(image, site_packages, tmp_path / "cache", folder=tmp_path)
+        assert found == []
+        assert compared > 1000
