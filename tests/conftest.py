@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +36,12 @@ HOST_VARIABLES = (
     "SOURCE_DATE_EPOCH",
     "XDG_RUNTIME_DIR",
 )
+
+
+def pytest_configure() -> None:
+    """A shell lets what it puts into the background ignore interruptions, and commands would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
