@@ -30,7 +30,7 @@ FIELDS = (
 )
 
 
-class IndexedPackage(msgspec.Struct, frozen=True, array_like=True):
+class IndexedPackage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One stanza of an index: the fields as they stand, empty where missing.
 
     Spec: Debian Policy 4.7, section 5.6; "DebianRepository/Format", "Packages" indices.
